@@ -1,0 +1,60 @@
+"""The command line: parses, calls, prints; owns the exit codes. Commands load when they run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from labgen import __version__
+from labgen.errors import LabgenError
+
+# command -> "module:attribute"; a command's module is imported only when it is used
+_COMMANDS: dict[str, str] = {}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on first use: start-up time is a feature."""
+
+    def __init__(self, *args: Any, lazy: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = self._lazy[cmd_name].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="labgen")
+def cli() -> None:
+    """Rehearse and verify BGP between Calico and a BIG-IP."""
+
+
+def main() -> None:
+    """Entry point: every error of ours is one line on stderr and a documented exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except LabgenError as error:
+        for line in str(error).splitlines():
+            click.echo(f"labgen: {line}", err=True)
+        sys.exit(int(error.exit_code))
