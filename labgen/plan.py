@@ -7,9 +7,12 @@ container's network namespace, and veth links with their final names. Nothing he
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
 

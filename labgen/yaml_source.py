@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -20,12 +18,22 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from labgen.errors import InputError, Mark
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
 KeyPath = tuple[str | int, ...]
 
 _BOOLEANS = {
     word: value
-    for base, value in (("true", True), ("yes", True), ("on", True))
-    + (("false", False), ("no", False), ("off", False))
+    for base, value in (
+        ("true", True),
+        ("yes", True),
+        ("on", True),
+        ("false", False),
+        ("no", False),
+        ("off", False),
+    )
     for word in (base, base.capitalize(), base.upper())
 }
 _NULLS = {"", "~", "null", "Null", "NULL"}

@@ -1,0 +1,1 @@
+"""`pytest --lab LAB`: fixtures for users' own tests against a lab."""
