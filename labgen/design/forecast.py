@@ -1,0 +1,190 @@
+"""What BGP converges to: announcements per session and routes per speaker, computed.
+
+A small model of RFC 4271 §9 (decision process), RFC 4456 (reflection) and Calico's export rules,
+run to its fixed point over the design's sessions. It predicts; the lab measures; a difference is
+a finding. Speakers with policies that it does not model are named in `Forecast.unforeseen`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from labgen.design.model import (
+    Address,
+    Announcement,
+    Daemon,
+    ExpectedRoute,
+    Forecast,
+    Network,
+    PeerConfig,
+    Session,
+    Speaker,
+)
+
+CALICO_LOCAL_PREF = 2_147_483_647 - 1024  # M - the normal route priority (calico-bgp: export body)
+FRR_LOCAL_PREF = 100
+_MAX_ROUNDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    prefix: Network
+    next_hop: Address | None
+    as_path: tuple[int, ...]
+    local_pref: int
+    origin: str
+    learned: str
+    sender: str
+    originator: IPv4Address | None = None
+    cluster_list: tuple[IPv4Address, ...] = ()
+    to_client: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One direction of a usable session."""
+
+    sender: Speaker
+    receiver: Speaker
+    out: PeerConfig
+    back: PeerConfig
+    local: Address
+
+    @property
+    def ibgp(self) -> bool:
+        return self.out.local_as == self.back.local_as
+
+
+def forecast(speakers: Sequence[Speaker], sessions: Sequence[Session]) -> Forecast:
+    """Run the model to its fixed point."""
+    by_name = {s.node: s for s in speakers}
+    ways = [way for session in sessions for way in _ways(session, by_name)]
+    tables: dict[str, list[_Path]] = {s.node: _own(s) for s in speakers}
+    sent: dict[tuple[str, str], tuple[_Path, ...]] = {}
+    for _ in range(_MAX_ROUNDS):
+        new = {(w.sender.node, w.receiver.node): _announce(w, tables[w.sender.node]) for w in ways}
+        if new == sent:
+            break
+        sent = new
+        tables = {s.node: _own(s) for s in speakers}
+        for way in ways:
+            tables[way.receiver.node] += _receive(way, sent[way.sender.node, way.receiver.node])
+    unforeseen = {
+        s.node: "its route policy is not predicted" for s in speakers if any(p.policy for p in s.peers)
+    }
+    return Forecast(
+        announcements={key: tuple(map(_announcement, _unique(ps))) for key, ps in sent.items()},
+        routes={s.node: _routes(s, tables[s.node]) for s in speakers},
+        unforeseen=unforeseen,
+    )
+
+
+def _ways(session: Session, speakers: dict[str, Speaker]) -> list[_Way]:
+    a, b = session.a, session.b
+    if a.peer is None or b.peer is None or a.node is None or b.node is None:
+        return []
+    if a.peer.remote_as != b.peer.local_as or b.peer.remote_as != a.peer.local_as:
+        return []
+    left, right = speakers[a.node], speakers[b.node]
+    return [
+        _Way(left, right, a.peer, b.peer, a.address),
+        _Way(right, left, b.peer, a.peer, b.address),
+    ]
+
+
+def _own(speaker: Speaker) -> list[_Path]:
+    pref = CALICO_LOCAL_PREF if speaker.daemon is Daemon.BIRD else FRR_LOCAL_PREF
+    return [_Path(p, None, (), pref, "IGP", "local", speaker.node) for p in speaker.originates]
+
+
+def _announce(way: _Way, table: Sequence[_Path]) -> tuple[_Path, ...]:
+    """What `way.sender` sends: all paths where ADD-PATH is in use (BIRD sends, both receive)."""
+    result: list[_Path] = []
+    for prefix in dict.fromkeys(p.prefix for p in table):
+        paths = sorted((p for p in table if p.prefix == prefix), key=_preference)
+        for path in paths if way.sender.daemon is Daemon.BIRD else paths[:1]:
+            if (out := _export(way, path)) is not None:
+                result.append(out)
+    return tuple(result)
+
+
+def _export(way: _Way, path: _Path) -> _Path | None:
+    sender = way.sender
+    if path.sender == way.receiver.node:
+        return None
+    reflected = path.learned == "ibgp" and way.ibgp
+    if reflected and not (path.to_client or way.out.rr_client):
+        return None
+    if not sender.export.passes(path.prefix):
+        return None
+    out = replace(path, sender=sender.node, learned="ibgp" if way.ibgp else "ebgp")
+    if way.ibgp:
+        keep = path.next_hop is not None and not way.out.next_hop_self
+        out = replace(out, next_hop=path.next_hop if keep else way.local)
+        if reflected:
+            cluster = sender.cluster_id or sender.bgp_identifier
+            assert cluster is not None
+            out = replace(out, cluster_list=(cluster, *path.cluster_list))
+        return out
+    next_hop = path.next_hop if way.out.next_hop_keep and path.next_hop else way.local
+    return replace(
+        out, as_path=(way.out.local_as, *path.as_path), next_hop=next_hop, originator=None,
+        cluster_list=(),
+    )  # fmt: skip
+
+
+def _receive(way: _Way, paths: Sequence[_Path]) -> list[_Path]:
+    receiver, result = way.receiver, []
+    for path in paths:
+        if path.as_path.count(way.back.local_as) > way.back.allow_local_as:
+            continue  # RFC 4271 §9.1.2: an AS loop
+        cluster = receiver.cluster_id or receiver.bgp_identifier
+        if cluster in path.cluster_list or path.originator == receiver.bgp_identifier:
+            continue  # RFC 4456 §8
+        originator = path.originator or way.sender.bgp_identifier
+        pref = path.local_pref if way.ibgp else FRR_LOCAL_PREF
+        result.append(
+            replace(path, originator=originator if way.ibgp else None, local_pref=pref,
+                    to_client=way.back.rr_client)
+        )  # fmt: skip
+    return result
+
+
+def _preference(path: _Path) -> tuple[bool, int, int, bool, int, str]:
+    """RFC 4271 §9.1.2.2, the steps that labs reach; smaller is better."""
+    return (
+        path.learned != "local",
+        -path.local_pref,
+        len(path.as_path),
+        path.learned != "ebgp",
+        int(path.originator or 0),
+        path.sender,
+    )
+
+
+def _unique(paths: Sequence[_Path]) -> list[_Path]:
+    return list(dict.fromkeys(replace(p, sender="", to_client=False) for p in paths))
+
+
+def _announcement(path: _Path) -> Announcement:
+    assert path.next_hop is not None
+    pref = path.local_pref if path.learned == "ibgp" else None
+    return Announcement(path.prefix, path.origin, path.as_path, path.next_hop, pref)
+
+
+def _routes(speaker: Speaker, table: Sequence[_Path]) -> tuple[ExpectedRoute, ...]:
+    routes = []
+    for prefix in sorted({p.prefix for p in table}, key=lambda n: (n.version, int(n.network_address), n.prefixlen)):
+        paths = sorted((p for p in table if p.prefix == prefix), key=_preference)
+        best = paths[0]
+        if best.next_hop is None:
+            continue
+        equal = [p for p in paths if _preference(p)[:4] == _preference(best)[:4]]
+        limit = len(equal)
+        if speaker.daemon is Daemon.FRR:
+            limit = speaker.max_paths_ibgp if best.learned == "ibgp" else speaker.max_paths_ebgp
+        hops = tuple(dict.fromkeys(p.next_hop for p in equal if p.next_hop is not None))[:limit]
+        routes.append(ExpectedRoute(prefix, hops, speaker.export.installs(prefix)))
+    return tuple(routes)

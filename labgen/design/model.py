@@ -1,0 +1,262 @@
+"""The design of a lab: every node, link, address, session and expected route. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+
+from labgen.bigip.translate import Translation
+from labgen.calico.confd import NodeConfig
+from labgen.plan import Role
+
+Address = IPv4Address | IPv6Address
+InterfaceAddress = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+
+
+class Daemon(Enum):
+    """Which implementation speaks BGP on a node."""
+
+    BIRD = "BIRD"
+    FRR = "FRR"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A LAN. `node` is the container whose namespace holds the bridge `bridge`."""
+
+    name: str
+    node: str
+    bridge: str
+    subnets: tuple[Network, ...]
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A node's end of a link to a segment. `label` is the TMOS name (`1.1`), if it has one."""
+
+    name: str
+    segment: str
+    addresses: tuple[InterfaceAddress, ...]
+    mac: str
+    label: str | None = None
+    vlan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod: one container behind `interface` (`cali…`) of its node."""
+
+    name: str
+    namespace: str
+    cluster: str
+    node: str
+    addresses: tuple[Address, ...]
+    interface: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """One configured BGP peer, as one speaker's configuration has it. Times in seconds."""
+
+    name: str
+    kind: str
+    address: Address
+    port: int
+    local_address: Address | None
+    local_as: int
+    remote_as: int | None
+    passive: bool = False
+    hold_time: int = 240
+    has_password: bool = False
+    rr_client: bool = False
+    next_hop_self: bool = False
+    next_hop_keep: bool = False
+    allow_local_as: int = 0
+    policy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPolicy:
+    """Which routes a speaker passes on: Calico's export function as data.
+
+    A speaker with `everything` (FRR without policy) passes all. Otherwise in order: inside
+    `never` -> no; equal to a block -> yes; inside a block -> no; inside `services` or `pools` -> yes;
+    else no (calico-bgp: export decision table).
+    """
+
+    everything: bool = False
+    never: tuple[Network, ...] = ()
+    blocks: tuple[Network, ...] = ()
+    services: tuple[Network, ...] = ()
+    pools: tuple[Network, ...] = ()
+    kernel_never: tuple[Network, ...] = ()
+
+    def passes(self, prefix: Network) -> bool:
+        if self.everything:
+            return True
+        if any(_inside(prefix, n) for n in self.never):
+            return False
+        if prefix in self.blocks:
+            return True
+        if any(_inside(prefix, n) for n in self.blocks):
+            return False
+        return any(_inside(prefix, n) for n in (*self.services, *self.pools))
+
+    def installs(self, prefix: Network) -> bool:
+        return not any(_inside(prefix, n) for n in self.kernel_never)
+
+
+def _inside(prefix: Network, network: Network) -> bool:
+    return prefix.version == network.version and prefix.subnet_of(network)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A BGP speaker: a Calico node or a router."""
+
+    node: str
+    daemon: Daemon
+    asn: int
+    bgp_identifier: IPv4Address | None
+    addresses: tuple[Address, ...]
+    peers: tuple[PeerConfig, ...]
+    originates: tuple[Network, ...]
+    export: ExportPolicy
+    listen_port: int = 179
+    cluster_id: IPv4Address | None = None
+    max_paths_ebgp: int = 1
+    max_paths_ibgp: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """One end of a session. `peer` is this end's configuration of the other; None: it has none.
+
+    `node` is None where no node of the lab has the address.
+    """
+
+    node: str | None
+    address: Address
+    peer: PeerConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A BGP session that at least one end's configuration implies."""
+
+    a: SessionEnd
+    b: SessionEnd
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.a.node or self.a.address} ↔ {self.b.node or self.b.address}"
+
+    @property
+    def ends(self) -> tuple[SessionEnd, SessionEnd]:
+        return (self.a, self.b)
+
+    @property
+    def is_ibgp(self) -> bool:
+        peer = self.a.peer or self.b.peer
+        return peer is not None and peer.local_as == peer.remote_as
+
+    def end(self, node: str) -> SessionEnd:
+        return self.a if self.a.node == node else self.b
+
+    def other(self, node: str) -> SessionEnd:
+        return self.b if self.a.node == node else self.a
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A prefix that one end of a session is expected to announce, with its path attributes.
+
+    `local_pref` is None on eBGP, where it must not be sent (RFC 4271 §5.1.5).
+    """
+
+    prefix: Network
+    origin: str
+    as_path: tuple[int, ...]
+    next_hop: Address
+    local_pref: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRoute:
+    """A prefix that a speaker's RIB and kernel are expected to hold, with its next hops."""
+
+    prefix: Network
+    next_hops: tuple[Address, ...]
+    in_kernel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What BGP converges to: announcements by (sender, receiver) node, and routes by node.
+
+    `unforeseen` names speakers whose policies labgen does not predict, with the reason: checks
+    on what they announce are SKIP.
+    """
+
+    announcements: dict[tuple[str, str], tuple[Announcement, ...]]
+    routes: dict[str, tuple[ExpectedRoute, ...]]
+    unforeseen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CalicoNode:
+    """A Calico node and the configuration that confd would give it."""
+
+    name: str
+    cluster: str
+    interfaces: tuple[Interface, ...]
+    config: NodeConfig
+    pods: tuple[Pod, ...]
+    role: Role = Role.CALICO_NODE
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written."""
+
+    name: str
+    role: Role
+    interfaces: tuple[Interface, ...]
+    frr_conf: str
+    translation: Translation | None
+    lockdown: str | None
+    image: str | None = None
+    zebos: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A whole lab, decided."""
+
+    name: str
+    segments: tuple[Segment, ...]
+    calico_nodes: tuple[CalicoNode, ...]
+    routers: tuple[Router, ...]
+    pods: tuple[Pod, ...]
+    speakers: tuple[Speaker, ...]
+    sessions: tuple[Session, ...]
+    forecast: Forecast
+    notes: tuple[str, ...] = ()
+
+    def speaker(self, node: str) -> Speaker:
+        return next(s for s in self.speakers if s.node == node)
+
+    def sessions_of(self, node: str) -> tuple[Session, ...]:
+        return tuple(s for s in self.sessions if node in (s.a.node, s.b.node))

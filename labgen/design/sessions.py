@@ -1,0 +1,44 @@
+"""Which sessions the configurations imply: every configured peer, matched with its other end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labgen.design.model import Address, PeerConfig, Session, SessionEnd, Speaker
+
+_RANK = {"mesh": 1, "global": 0, "node": 0, "neighbor": 0}
+
+
+def derive(speakers: Sequence[Speaker]) -> tuple[Session, ...]:
+    """All sessions, routers' first, then in the order of the speakers.
+
+    A peer that only one end configures still is a session: it is expected by somebody, and the
+    end that lacks it is where verification points.
+    """
+    owner = {address: s for s in speakers for address in s.addresses}
+    found: dict[frozenset[Address], Session] = {}
+    for speaker in speakers:
+        for peer in speaker.peers:
+            local = peer.local_address or _address_towards(speaker, peer)
+            if local is None or peer.address in speaker.addresses:
+                continue
+            key = frozenset((local, peer.address))
+            if key in found:
+                continue
+            remote = owner.get(peer.address)
+            back = _peer_back(remote, speaker) if remote else None
+            found[key] = Session(
+                SessionEnd(speaker.node, local, peer),
+                SessionEnd(remote.node if remote else None, peer.address, back),
+                peer.kind if back is None or peer.kind != "neighbor" else back.kind,
+            )
+    return tuple(sorted(found.values(), key=lambda session: _RANK.get(session.kind, 2)))
+
+
+def _address_towards(speaker: Speaker, peer: PeerConfig) -> Address | None:
+    same_family = [a for a in speaker.addresses if a.version == peer.address.version]
+    return same_family[0] if same_family else None
+
+
+def _peer_back(remote: Speaker, speaker: Speaker) -> PeerConfig | None:
+    return next((p for p in remote.peers if p.address in speaker.addresses), None)

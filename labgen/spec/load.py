@@ -1,0 +1,290 @@
+"""Read a lab spec: shape first, then everything that one value says about another."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from labgen.errors import InputError, InputErrors, Mark
+from labgen.spec.model import Network, RouterInterface, Spec
+from labgen.yaml_source import Document, KeyPath, read
+
+SPEC_FILE = "lab.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSpec:
+    """A valid spec, the file it came from, and where each value stands in it."""
+
+    spec: Spec
+    path: Path
+    document: Document
+
+    @property
+    def directory(self) -> Path:
+        return self.path.parent
+
+    def mark(self, *keys: str | int) -> Mark:
+        return self.document.mark(keys)
+
+    def resolve(self, name: str) -> Path:
+        """A path as written in the spec, relative to the spec's directory."""
+        return self.directory / name
+
+
+def find(argument: str | Path) -> Path | None:
+    """The spec file that LAB names: the file itself or a directory's `lab.yaml`; else None."""
+    path = Path(argument)
+    if path.is_dir() and (path / SPEC_FILE).is_file():
+        return path / SPEC_FILE
+    return path if path.is_file() else None
+
+
+def load(path: Path) -> LoadedSpec:
+    """Read and check a spec. Raises InputErrors naming file, line, column, found, expected."""
+    documents = read(path)
+    if len(documents) != 1:
+        raise InputError(f"{path}: expected one YAML document, found {len(documents)}")
+    document = documents[0]
+    if not isinstance(document.value, dict):
+        raise InputError("a lab spec is a mapping with `name`, `segments`, …", mark=document.first)
+    try:
+        spec = Spec.model_validate(document.value)
+    except ValidationError as error:
+        found = {str(p): p for p in (_shape_problem(d, document) for d in error.errors())}
+        raise InputErrors(list(found.values())) from None
+    loaded = LoadedSpec(spec, path, document)
+    problems = list(_cross_check(loaded))
+    if problems:
+        raise InputErrors(problems)
+    return loaded
+
+
+def _shape_problem(detail: ErrorDetails, document: Document) -> InputError:
+    keys = _real_keys(detail["loc"], document.value)
+    name = ".".join(map(str, keys)) or "the spec"
+    mark = document.mark(keys)
+    match detail["type"]:
+        case "extra_forbidden":
+            known = _known_keys(detail["loc"])
+            near = difflib.get_close_matches(str(keys[-1]), known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+            return InputError(f"{name}: unknown key `{keys[-1]}`", mark=mark, hint=hint)
+        case "missing":
+            missing = detail["loc"][-1]
+            return InputError(f"{name}: `{missing}` is missing", mark=mark, hint="add it")
+        case _:
+            found = detail["input"]
+            if detail["type"] == "union_tag_invalid":
+                keys, found = (*keys, "kind"), found.get("kind")
+                name, mark = f"{name}.kind", document.mark(keys)
+            shown = repr(found) if isinstance(found, str | int | float | bool) else "that"
+            return InputError(f"{name}: found {shown}, expected: {_expected(detail)}", mark=mark)
+
+
+_EXPECTED = {
+    "ip_v4_network": "a network in strict form, such as 10.1.20.0/24 (no host bits set)",
+    "ip_v6_network": "a network in strict form, such as 10.1.20.0/24 (no host bits set)",
+    "ip_v4_address": "an IP address",
+    "ip_v6_address": "an IP address",
+    "string_type": "text (quote it)",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "list_type": "a list",
+    "too_short": "at least one entry",
+}
+
+
+def _expected(detail: ErrorDetails) -> str:
+    if detail["type"] in _EXPECTED:
+        return _EXPECTED[detail["type"]]
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    if detail["type"] == "string_pattern_mismatch":
+        return f"a name that matches {context.get('pattern')}"
+    if detail["type"] == "union_tag_invalid":
+        return f"`{context.get('discriminator', '').strip(chr(39))}` one of {context.get('expected_tags')}"
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return text[0].lower() + text[1:]
+
+
+def _real_keys(location: tuple[int | str, ...], value: Any) -> KeyPath:
+    """Pydantic's location without the parts it adds itself (union tags, `[key]`)."""
+    keys: list[str | int] = []
+    here = value
+    for part in location:
+        if isinstance(here, dict) and part in here:
+            keys.append(part)
+            here = here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            keys.append(part)
+            here = here[part]
+    return tuple(keys)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the model at `location` knows, from the exported schema."""
+    schema: dict[str, Any] = Spec.model_json_schema()
+    here = schema
+    for part in location[:-1]:
+        here = _step(schema, here, str(part))
+    return sorted(_follow(schema, here).get("properties", {}))
+
+
+def _follow(schema: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in here:
+        here = schema["$defs"][here["$ref"].rsplit("/", 1)[1]]
+    return here
+
+
+def _step(schema: dict[str, Any], here: dict[str, Any], part: str) -> dict[str, Any]:
+    here = _follow(schema, here)
+    if part in here.get("properties", {}):
+        found: dict[str, Any] = here["properties"][part]
+        return found
+    mapping = here.get("discriminator", {}).get("mapping", {})
+    if part in mapping:
+        return {"$ref": mapping[part]}
+    inner = here.get("additionalProperties") or here.get("patternProperties") or here.get("items")
+    if isinstance(inner, dict):
+        return next(iter(inner.values())) if here.get("patternProperties") is inner else inner
+    return here
+
+
+def _cross_check(loaded: LoadedSpec) -> Iterator[InputError]:
+    yield from _names_are_unique(loaded)
+    yield from _segments_do_not_overlap(loaded)
+    yield from _addresses_fit(loaded)
+    yield from _pods_fit(loaded)
+    yield from _files_exist(loaded)
+
+
+def _names_are_unique(loaded: LoadedSpec) -> Iterator[InputError]:
+    spec = loaded.spec
+    places: list[tuple[str, KeyPath]] = [(s, ("segments", s)) for s in spec.segments]
+    places += [(r, ("routers", r)) for r in spec.routers]
+    for cluster_name, cluster in spec.clusters.items():
+        places += [(n, ("clusters", cluster_name, "nodes", n)) for n in cluster.nodes]
+        places += [(p, ("clusters", cluster_name, "pods", p)) for p in cluster.pods]
+    seen: dict[str, KeyPath] = {}
+    for name, keys in places:
+        if name in seen:
+            yield InputError(
+                f"the name `{name}` stands twice: every node of a lab is a container of its own",
+                mark=loaded.mark(*keys),
+                hint=f"first at line {loaded.mark(*seen[name]).line}; rename one",
+            )
+        seen.setdefault(name, keys)
+
+
+def _segments_do_not_overlap(loaded: LoadedSpec) -> Iterator[InputError]:
+    seen: list[tuple[str, Network]] = []
+    for name, segment in loaded.spec.segments.items():
+        networks = [segment.subnet] + ([segment.subnet6] if segment.subnet6 else [])
+        for network in networks:
+            for other, known in seen:
+                if known.version == network.version and known.overlaps(network):  # type: ignore[arg-type]
+                    yield InputError(
+                        f"segments.{name}: {network} overlaps {known} of segment `{other}`",
+                        mark=loaded.mark("segments", name),
+                        hint="two LANs of one lab need different subnets",
+                    )
+        seen += [(name, network) for network in networks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    owner: str
+    segment: str
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+    keys: KeyPath
+
+
+def _placed(spec: Spec) -> Iterator[_Placed]:
+    for cluster_name, cluster in spec.clusters.items():
+        for name, node in cluster.nodes.items():
+            extra = (node.address6,) if node.address6 else ()
+            keys: KeyPath = ("clusters", cluster_name, "nodes", name)
+            yield _Placed(name, node.segment, (node.address, *extra), keys)
+    for name, router in spec.routers.items():
+        interfaces: Mapping[str, RouterInterface] = router.interfaces
+        for interface_name, interface in interfaces.items():
+            extra = (interface.address6,) if interface.address6 else ()
+            keys = ("routers", name, "interfaces", interface_name)
+            yield _Placed(name, interface.segment, (interface.address, *extra), keys)
+
+
+def _addresses_fit(loaded: LoadedSpec) -> Iterator[InputError]:
+    segments = loaded.spec.segments
+    seen: dict[IPv4Address | IPv6Address, str] = {}
+    for place in _placed(loaded.spec):
+        name = ".".join(map(str, place.keys))
+        segment = segments.get(place.segment)
+        if segment is None:
+            near = difflib.get_close_matches(place.segment, segments, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(segments)}"
+            mark = loaded.mark(*place.keys, "segment")
+            yield InputError(f"{name}: no segment `{place.segment}`", mark=mark, hint=hint)
+            continue
+        networks = [segment.subnet] + ([segment.subnet6] if segment.subnet6 else [])
+        for address in place.addresses:
+            field = "address6" if address is not place.addresses[0] else "address"
+            mark = loaded.mark(*place.keys, field)
+            if not any(n.version == address.version and address in n for n in networks):
+                yield InputError(
+                    f"{name}: {address} is outside segment `{place.segment}`",
+                    mark=mark,
+                    hint=f"expected an address in {' or '.join(map(str, networks))}",
+                )
+            if address in seen:
+                yield InputError(
+                    f"{name}: {address} belongs to `{seen[address]}` already",
+                    mark=mark,
+                    hint="give every node an address of its own",
+                )
+            seen.setdefault(address, place.owner)
+
+
+def _pods_fit(loaded: LoadedSpec) -> Iterator[InputError]:
+    underlay = [s.subnet for s in loaded.spec.segments.values()]
+    seen: dict[IPv4Address | IPv6Address, str] = {}
+    for cluster_name, cluster in loaded.spec.clusters.items():
+        for name, pod in cluster.pods.items():
+            keys = ("clusters", cluster_name, "pods", name)
+            if pod.node not in cluster.nodes:
+                near = difflib.get_close_matches(pod.node, cluster.nodes, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(cluster.nodes)}"
+                mark = loaded.mark(*keys, "node")
+                yield InputError(f"{'.'.join(keys)}: no node `{pod.node}`", mark=mark, hint=hint)
+            for address in filter(None, (pod.address, pod.address6)):
+                mark = loaded.mark(*keys, "address")
+                if address in seen:
+                    text = f"{'.'.join(keys)}: {address} belongs to pod `{seen[address]}` already"
+                    yield InputError(text, mark=mark)
+                seen[address] = name
+                if any(n.version == address.version and address in n for n in underlay):
+                    text = f"{'.'.join(keys)}: {address} lies in a segment's subnet"
+                    yield InputError(text, mark=mark, hint="pods live in an IPPool of their own")
+
+
+def _files_exist(loaded: LoadedSpec) -> Iterator[InputError]:
+    for cluster_name, cluster in loaded.spec.clusters.items():
+        for i, name in enumerate(cluster.resources):
+            if not loaded.resolve(name).exists():
+                mark = loaded.mark("clusters", cluster_name, "resources", i)
+                yield InputError(f"no such file or directory: {name}", mark=mark, hint=_near(loaded))
+    for router_name, router in loaded.spec.routers.items():
+        if not loaded.resolve(router.config).is_file():
+            mark = loaded.mark("routers", router_name, "config")
+            yield InputError(f"no such file: {router.config}", mark=mark, hint=_near(loaded))
+
+
+def _near(loaded: LoadedSpec) -> str:
+    return f"paths are relative to {loaded.directory or Path()}"
+

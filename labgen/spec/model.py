@@ -1,0 +1,124 @@
+"""The lab spec as a user writes it: nodes, segments, clusters, routers, pods.
+
+The spec never restates BGP. It points at Calico YAML and at the BIG-IP's configuration, and says
+only what those files cannot know: which container stands where, and on which segment.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=63, strict=True)
+]
+LabName = Annotated[
+    str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9-]*$", max_length=40, strict=True)
+]
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Mtu = Annotated[int, Field(ge=576, le=9500, strict=True)]
+BigIpInterface = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]?\.[1-9][0-9]?$")]
+LinuxInterface = Annotated[str, StringConstraints(pattern=r"^eth[1-9][0-9]?$")]
+
+
+def _service(value: str) -> str:
+    protocol, _, port = value.partition(":")
+    plain = {"default", "all", "none"}
+    named = protocol in {"tcp", "udp", "sctp", "any"} and port != ""
+    if value not in plain and not named:
+        raise ValueError("must be `default`, `all`, `none` or like `tcp:179`")
+    return value
+
+
+AllowService = Annotated[str, AfterValidator(_service)]
+
+
+class Strict(BaseModel):
+    """A spec value: frozen, and a key it does not know is an error, not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Segment(Strict):
+    """A LAN: one bridge inside a container's network namespace."""
+
+    subnet: Network = Field(description="IPv4 (or IPv6) network of the LAN, such as 10.1.20.0/24")
+    subnet6: IPv6Network | None = Field(None, description="IPv6 network beside an IPv4 one")
+    mtu: Mtu = Field(1500, description="octets")
+
+
+class CalicoNode(Strict):
+    """A Kubernetes node that runs Calico's BIRD."""
+
+    segment: Name = Field(description="the segment that carries the node's address")
+    address: Address = Field(description="the node's address on that segment")
+    address6: IPv6Address | None = None
+    labels: dict[str, str] = Field(default_factory=dict, description="Kubernetes node labels")
+
+
+class Pod(Strict):
+    """A pod: a container behind a `cali…` interface of its node."""
+
+    node: Name
+    namespace: Name = "default"
+    address: IPv4Address | None = Field(None, description="omitted: Calico's IPAM chooses")
+    address6: IPv6Address | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Cluster(Strict):
+    """A Calico cluster: its resource files, its nodes and its pods."""
+
+    resources: list[str] = Field(
+        min_length=1, description="Calico/Kubernetes YAML: files or directories, beside the spec"
+    )
+    nodes: dict[Name, CalicoNode] = Field(min_length=1)
+    pods: dict[Name, Pod] = Field(default_factory=dict)
+    pod_mtu: Mtu = Field(1440, description="MTU of the pods' interfaces, octets")
+
+
+class RouterInterface(Strict):
+    """One interface of a router."""
+
+    segment: Name
+    address: Address
+    address6: IPv6Address | None = None
+    vlan: Name | None = Field(None, description="TMOS VLAN name; default: the segment's name")
+    allow_service: list[AllowService] = Field(
+        default_factory=lambda: ["none"],
+        description="self-IP port lockdown, as tmsh prints it; TMOS's default is none",
+    )
+
+
+class BigIp(Strict):
+    """The BIG-IP, by default as an FRR stand-in that reads BIG-IP configuration."""
+
+    kind: Literal["bigip"]
+    config: str = Field(description="ZebOS configuration: imish session, running-config, ConfigMap")
+    interfaces: dict[BigIpInterface, RouterInterface] = Field(min_length=1)
+    image: str | None = None
+
+
+class Frr(Strict):
+    """A router that is plain FRR, such as a top-of-rack switch."""
+
+    kind: Literal["frr"]
+    config: str = Field(description="frr.conf")
+    interfaces: dict[LinuxInterface, RouterInterface] = Field(min_length=1)
+    image: str | None = None
+
+
+Router = Annotated[BigIp | Frr, Field(discriminator="kind")]
+
+
+class Spec(Strict):
+    """A lab."""
+
+    name: LabName
+    description: str = ""
+    segments: dict[Name, Segment] = Field(min_length=1)
+    clusters: dict[Name, Cluster] = Field(default_factory=dict)
+    routers: dict[Name, Router] = Field(default_factory=dict)
