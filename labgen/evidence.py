@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING
 
-from labgen.bgp.conversation import WireSession
+if TYPE_CHECKING:
+    from labgen.bgp.conversation import WireSession
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -72,7 +72,9 @@ def forecast(speakers: Sequence[Speaker], sessions: Sequence[Session]) -> Foreca
         for way in ways:
             tables[way.receiver.node] += _receive(way, sent[way.sender.node, way.receiver.node])
     unforeseen = {
-        s.node: "its route policy is not predicted" for s in speakers if any(p.policy for p in s.peers)
+        s.node: "its route policy is not predicted"
+        for s in speakers
+        if any(p.policy for p in s.peers)
     }
     return Forecast(
         announcements={key: tuple(map(_announcement, _unique(ps))) for key, ps in sent.items()},
@@ -176,7 +178,9 @@ def _announcement(path: _Path) -> Announcement:
 
 def _routes(speaker: Speaker, table: Sequence[_Path]) -> tuple[ExpectedRoute, ...]:
     routes = []
-    for prefix in sorted({p.prefix for p in table}, key=lambda n: (n.version, int(n.network_address), n.prefixlen)):
+    for prefix in sorted(
+        {p.prefix for p in table}, key=lambda n: (n.version, int(n.network_address), n.prefixlen)
+    ):
         paths = sorted((p for p in table if p.prefix == prefix), key=_preference)
         best = paths[0]
         if best.next_hop is None:

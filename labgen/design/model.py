@@ -12,10 +12,13 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
+from typing import TYPE_CHECKING
 
-from labgen.bigip.translate import Translation
-from labgen.calico.confd import NodeConfig
 from labgen.plan import Role
+
+if TYPE_CHECKING:
+    from labgen.bigip.translate import Translation
+    from labgen.calico.confd import NodeConfig
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface

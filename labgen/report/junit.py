@@ -25,7 +25,10 @@ def junit(findings: Sequence[Finding], *, lab: str) -> str:
         case = ET.SubElement(
             suite,
             "testcase",
-            {"classname": f"{lab}.{finding.rung.title}", "name": f"{finding.check}: {finding.subject}"},
+            {
+                "classname": f"{lab}.{finding.rung.title}",
+                "name": f"{finding.check}: {finding.subject}",
+            },
         )
         if element := _ELEMENT.get(finding.status):
             body = ET.SubElement(case, element, {"message": _clean(finding.observed)})

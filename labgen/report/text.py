@@ -86,6 +86,8 @@ def summary(findings: Sequence[Finding], style: Style = plain) -> str:
     """One line: how many of each status."""
     counts = {status: sum(f.status is status for f in findings) for status in Status}
     parts = [
-        style(f"{count} {status.value}", _COLOUR[status]) for status, count in counts.items() if count
+        style(f"{count} {status.value}", _COLOUR[status])
+        for status, count in counts.items()
+        if count
     ]
     return f"{len(findings)} checks: {', '.join(parts) or 'none'}"

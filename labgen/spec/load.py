@@ -259,7 +259,9 @@ def _pods_fit(loaded: LoadedSpec) -> Iterator[InputError]:
             keys = ("clusters", cluster_name, "pods", name)
             if pod.node not in cluster.nodes:
                 near = difflib.get_close_matches(pod.node, cluster.nodes, n=1)
-                hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(cluster.nodes)}"
+                hint = (
+                    f"did you mean `{near[0]}`?" if near else f"known: {', '.join(cluster.nodes)}"
+                )
                 mark = loaded.mark(*keys, "node")
                 yield InputError(f"{'.'.join(keys)}: no node `{pod.node}`", mark=mark, hint=hint)
             for address in filter(None, (pod.address, pod.address6)):
@@ -278,7 +280,9 @@ def _files_exist(loaded: LoadedSpec) -> Iterator[InputError]:
         for i, name in enumerate(cluster.resources):
             if not loaded.resolve(name).exists():
                 mark = loaded.mark("clusters", cluster_name, "resources", i)
-                yield InputError(f"no such file or directory: {name}", mark=mark, hint=_near(loaded))
+                yield InputError(
+                    f"no such file or directory: {name}", mark=mark, hint=_near(loaded)
+                )
     for router_name, router in loaded.spec.routers.items():
         if not loaded.resolve(router.config).is_file():
             mark = loaded.mark("routers", router_name, "config")
@@ -287,4 +291,3 @@ def _files_exist(loaded: LoadedSpec) -> Iterator[InputError]:
 
 def _near(loaded: LoadedSpec) -> str:
     return f"paths are relative to {loaded.directory or Path()}"
-

@@ -81,10 +81,13 @@ def test_bad_input_names_file_line_column_and_the_way_out(case: str, lab: Path) 
 def test_overlapping_segments(lab: Path) -> None:
     spec = lab / "lab.yaml"
     text = spec.read_text().replace(
-        "    subnet: 10.1.20.0/24\n", "    subnet: 10.1.20.0/24\n  other:\n    subnet: 10.1.0.0/16\n"
+        "    subnet: 10.1.20.0/24\n",
+        "    subnet: 10.1.20.0/24\n  other:\n    subnet: 10.1.0.0/16\n",
     )
     spec.write_text(text)
-    with pytest.raises(InputError, match=r"lab\.yaml:9:3: .*10\.1\.0\.0/16 overlaps 10\.1\.20\.0/24"):
+    with pytest.raises(
+        InputError, match=r"lab\.yaml:9:3: .*10\.1\.0\.0/16 overlaps 10\.1\.20\.0/24"
+    ):
         load(spec)
 
 

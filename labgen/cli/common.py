@@ -1,0 +1,70 @@
+"""What every command shares: how LAB is resolved, how output looks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labgen.errors import InputError
+
+if TYPE_CHECKING:
+    from labgen.lab.project import Project
+
+output_option = click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the report.",
+)
+
+
+def style() -> Callable[[str, str], str]:
+    """Colours only on a terminal."""
+    if not sys.stdout.isatty():
+        return lambda text, colour: text
+    return lambda text, colour: click.style(text, fg=colour)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from labgen.report.text import table
+
+    for line in table([[str(c) for c in row] for row in rows], header=header):
+        click.echo(line)
+
+
+def project(lab: str) -> Project:
+    """Open the spec that LAB names: a file, a directory, or a running lab's name."""
+    from labgen.lab.project import open_project
+    from labgen.spec.load import find
+
+    path = find(lab)
+    if path is None:
+        path = _spec_of_running(lab)
+    return open_project(path)
+
+
+def _spec_of_running(lab: str) -> Any:
+    from pathlib import Path
+
+    from labgen.lab.operate import running_labs
+
+    if "/" in lab:
+        raise InputError(f"{lab}: no such lab spec", hint="name a lab.yaml or its directory")
+    labs = running_labs()
+    if lab not in labs:
+        known = ", ".join(sorted(labs)) or "none"
+        raise InputError(
+            f"{lab}: neither a lab spec, a directory with one, nor a running lab",
+            hint=f"running: {known}",
+        )
+    return Path(labs[lab])

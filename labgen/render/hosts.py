@@ -1,0 +1,41 @@
+"""What a node's entrypoint applies before its daemons start: `ip -batch` lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labgen.design.model import Interface, Pod
+
+POD_GATEWAY = "169.254.1.1"  # Calico's: every pod sees this address behind proxy ARP
+POD_GATEWAY6 = "fe80::ecee:eeff:feee:eeee"  # the link-local address of ee:ee:ee:ee:ee:ee
+
+
+def interfaces(found: Sequence[Interface]) -> str:
+    """Addresses of a router's or a Calico node's interfaces."""
+    lines = []
+    for interface in found:
+        lines += [f"address add {a} dev {interface.name}{_nodad(a.version)}"
+                  for a in interface.addresses]  # fmt: skip
+        lines.append(f"link set dev {interface.name} up")
+    return "\n".join(lines) + "\n"
+
+
+def _nodad(version: int) -> str:
+    # Duplicate address detection would hold an IPv6 address back for a second.
+    return " nodad" if version == 6 else ""
+
+
+def pod(pod: Pod) -> str:
+    """A pod's own address and routes, as Calico's CNI plugin sets them."""
+    lines = [
+        f"address add {a}/{a.max_prefixlen} dev eth0{_nodad(a.version)}" for a in pod.addresses
+    ]
+    lines.append("link set dev eth0 up")
+    if any(a.version == 4 for a in pod.addresses):
+        lines += [
+            f"route add {POD_GATEWAY} dev eth0 scope link",
+            f"route add default via {POD_GATEWAY} dev eth0",
+        ]
+    if any(a.version == 6 for a in pod.addresses):
+        lines.append(f"-6 route add default via {POD_GATEWAY6} dev eth0")
+    return "\n".join(lines) + "\n"
