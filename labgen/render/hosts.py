@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labgen.design.model import Interface, Pod
+from labgen.design.model import CalicoNode, Interface, Pod
 
 POD_GATEWAY = "169.254.1.1"  # Calico's: every pod sees this address behind proxy ARP
 POD_GATEWAY6 = "fe80::ecee:eeff:feee:eeee"  # the link-local address of ee:ee:ee:ee:ee:ee
@@ -38,4 +38,13 @@ def pod(pod: Pod) -> str:
         ]
     if any(a.version == 6 for a in pod.addresses):
         lines.append(f"-6 route add default via {POD_GATEWAY6} dev eth0")
+    return "\n".join(lines) + "\n"
+
+
+def felix(node: CalicoNode) -> str:
+    """The pods of a Calico node, for the entrypoint to program as Felix does."""
+    lines = [f"underlay {node.interfaces[0].name}"] if node.interfaces else []
+    lines += [
+        f"workload {pod.interface} {a}/{a.max_prefixlen}" for pod in node.pods for a in pod.addresses
+    ]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,197 @@
+"""Calico clusters of a spec: their nodes, pods and speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_interface, ip_network
+
+from labgen.calico import confd
+from labgen.calico.ipam import workload_interface
+from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop
+from labgen.calico.resources import Resources, merged, parse
+from labgen.design.model import (
+    Address,
+    CalicoNode,
+    Daemon,
+    ExportPolicy,
+    Interface,
+    InterfaceAddress,
+    Network,
+    PeerConfig,
+    Pod,
+    Speaker,
+)
+from labgen.design.plan import mac_of
+from labgen.errors import InputError, Mark
+from labgen.spec.model import CalicoNode as SpecNode
+from labgen.spec.model import Cluster, Spec
+from labgen.yaml_source import Document
+
+BIRD_HOLD_TIME = 240  # BIRD's default; Calico has no setting for it
+_NEVER_IN_KERNEL = {KernelAction.REJECT_VXLAN, KernelAction.REJECT_FELIX}
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDesign:
+    """A cluster, decided. `resources` includes the Node objects that the spec implies."""
+
+    name: str
+    resources: Resources
+    nodes: tuple[CalicoNode, ...]
+    pods: tuple[Pod, ...]
+    notes: tuple[str, ...]
+
+
+def decide(
+    spec: Spec, name: str, resources: Resources, marks: Mapping[str, Mark],
+    environment: Mapping[str, str] | None = None,
+) -> ClusterDesign:  # fmt: skip
+    """A cluster's nodes and pods.
+
+    `marks` says where each node and pod stands in the spec. Raises InputError where the spec and
+    the resources disagree.
+    """
+    cluster = spec.clusters[name]
+    resources = with_nodes(spec, cluster, resources, marks)
+    pods = tuple(_pods(name, cluster, marks))
+    nodes = tuple(
+        CalicoNode(
+            node_name,
+            name,
+            (_interface(spec, node_name, node),),
+            confd.compute(resources, node_name, environment=environment or {}),
+            tuple(pod for pod in pods if pod.node == node_name),
+        )
+        for node_name, node in cluster.nodes.items()
+    )
+    notes = [str(notice) for notice in resources.notices]
+    notes += [f"{node.name}: {notice}" for node in nodes for notice in node.config.notices]
+    return ClusterDesign(name, resources, nodes, pods, tuple(notes))
+
+
+def with_nodes(
+    spec: Spec, cluster: Cluster, resources: Resources, marks: Mapping[str, Mark]
+) -> Resources:
+    """The resources, with a Node object for every node of the spec that has none with BGP."""
+    documents = []
+    for name, node in cluster.nodes.items():
+        known = resources.node(name)
+        if known is not None and known.spec.bgp is not None:
+            _agree(name, node, known.spec.ipv4 or known.spec.ipv6, marks[name])
+            continue
+        addresses = {f"ipv{a.version}Address": str(a) for a in _addresses(spec, node)}
+        labels = {"kubernetes.io/hostname": name, **node.labels}
+        labels |= dict(known.labels) if known else {}
+        value = {
+            "apiVersion": "projectcalico.org/v3",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"bgp": addresses},
+        }
+        documents.append(Document(value, marks[name].path, marks[name], {}))
+    return merged(resources, parse(documents)) if documents else resources
+
+
+def _agree(name: str, node: SpecNode, found: InterfaceAddress | None, mark: Mark) -> None:
+    if found is not None and found.ip not in (node.address, node.address6):
+        raise InputError(
+            f"node {name}: the spec says {node.address}, its Node resource {found.ip}",
+            mark=mark,
+            hint="Calico announces the Node's address; make them equal",
+        )
+
+
+def _addresses(spec: Spec, node: SpecNode) -> list[InterfaceAddress]:
+    segment = spec.segments[node.segment]
+    found = [ip_interface(f"{node.address}/{segment.subnet.prefixlen}")]
+    if node.address6 is not None and segment.subnet6 is not None:
+        found.append(ip_interface(f"{node.address6}/{segment.subnet6.prefixlen}"))
+    return found
+
+
+def _interface(spec: Spec, name: str, node: SpecNode) -> Interface:
+    mac = mac_of(spec.name, name, "eth1")
+    return Interface("eth1", node.segment, tuple(_addresses(spec, node)), mac)
+
+
+def _pods(cluster_name: str, cluster: Cluster, marks: Mapping[str, Mark]) -> list[Pod]:
+    pods = []
+    for name, pod in cluster.pods.items():
+        addresses: tuple[Address, ...] = tuple(filter(None, (pod.address, pod.address6)))
+        if not addresses:
+            raise InputError(f"pod {name}: it has no address", mark=marks[name], hint="add `address`")
+        interface = workload_interface(pod.namespace, name)
+        pods.append(
+            Pod(name, pod.namespace, cluster_name, pod.node, addresses, interface, cluster.pod_mtu)
+        )
+    return pods
+
+
+def speaker(node: CalicoNode) -> Speaker:
+    """The node's BGP speaker, from what confd computed."""
+    config = node.config
+    families = [f for f in config.families if f.address is not None]
+    return Speaker(
+        node=node.name,
+        daemon=Daemon.BIRD,
+        asn=config.as_number,
+        bgp_identifier=_identifier(config.router_id),
+        addresses=tuple(f.address.ip for f in families if f.address is not None),
+        peers=tuple(_peer(p, f) for f in families for p in f.peers),
+        originates=tuple(n for f in families for n in _originates(f)),
+        export=_policy(families),
+        listen_port=config.v4.listen.port or 179,
+        cluster_id=_identifier(config.cluster_id or ""),
+    )
+
+
+def _identifier(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        return None
+
+
+def _peer(peer: BirdPeer, family: FamilyConfig) -> PeerConfig:
+    return PeerConfig(
+        name=peer.name,
+        kind=peer.kind.value.lower().replace("_", "-"),
+        address=peer.address,
+        port=peer.port or 179,
+        local_address=peer.source_address or family.host_part,
+        local_as=peer.effective_local_as,
+        remote_as=peer.remote_as,
+        passive=peer.passive,
+        hold_time=BIRD_HOLD_TIME,
+        has_password=peer.password is not None,
+        rr_client=peer.rr_client,
+        next_hop_self=peer.next_hop is NextHop.SELF,
+        next_hop_keep=peer.next_hop is NextHop.KEEP,
+        allow_local_as=peer.allow_local_as,
+        policy=bool(peer.import_filters or peer.export_filters),
+    )
+
+
+def _originates(family: FamilyConfig) -> list[Network]:
+    blocks: list[Network] = [b.network for b in family.blocks if not b.is_single_address]
+    statics: list[Network] = [ip_network(text) for text in family.static_routes]
+    return list(dict.fromkeys([*blocks, *statics]))
+
+
+def _policy(families: list[FamilyConfig]) -> ExportPolicy:
+    pools = [pool for family in families for pool in family.pools]
+    services = [ip_network(t, strict=False)
+                for f in families for t in (*f.static_routes, *f.reflected_ranges)]  # fmt: skip
+    rejects: list[Network] = [
+        ip_network(t, strict=False) for f in families for t in f.kernel_rejects
+    ]
+    rejects += [pool.network for pool in pools if pool.kernel in _NEVER_IN_KERNEL]
+    return ExportPolicy(
+        never=tuple(pool.network for pool in pools if not pool.exported),
+        blocks=tuple(b.network for f in families for b in f.blocks if b.confirmed),
+        services=tuple(services),
+        pools=tuple(pool.network for pool in pools if pool.exported),
+        kernel_never=tuple(rejects),
+    )
+

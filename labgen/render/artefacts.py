@@ -1,0 +1,53 @@
+"""Every file of a lab, as bytes by path relative to the topology file. Deterministic."""
+
+from __future__ import annotations
+
+from labgen.design.model import CalicoNode, Design, Router
+from labgen.design.plan import directory, plan
+from labgen.plan import Role
+from labgen.render import clab, hosts
+from labgen.render.bird import adapt, bird_files
+
+_FRR_DAEMONS = ("zebra", "bgpd", "staticd", "bfdd")
+
+
+def artefacts(design: Design, *, source: str) -> dict[str, bytes]:
+    """All files of the lab, its topology first. `source` names the spec in the first lines."""
+    files: dict[str, str] = {
+        f"{design.name}.clab.yml": clab.topology(plan(design), source=source),
+    }
+    for router in design.routers:
+        files |= _under(design, router.name, _router(router))
+    for node in design.calico_nodes:
+        files |= _under(design, node.name, calico_node(node))
+    for pod in design.pods:
+        files |= _under(design, pod.name, {"interfaces": hosts.pod(pod)})
+    return {path: text.encode() for path, text in files.items()}
+
+
+def _under(design: Design, node: str, files: dict[str, str]) -> dict[str, str]:
+    return {f"{directory(design, node)}/{path}": text for path, text in files.items()}
+
+
+def calico_node(node: CalicoNode) -> dict[str, str]:
+    """A Calico node's files: confd's six, its addresses, and what Felix programs."""
+    adapted, _notes = adapt(bird_files(node.config))
+    return {
+        "interfaces": hosts.interfaces(node.interfaces),
+        "felix": hosts.felix(node),
+        **{f"confd/{name}": text for name, text in adapted.items()},
+    }
+
+
+def _router(router: Router) -> dict[str, str]:
+    files = {
+        "interfaces": hosts.interfaces(router.interfaces),
+        "frr/frr.conf": router.frr_conf,
+        "frr/daemons": "".join(f"{name}=yes\n" for name in _FRR_DAEMONS),
+        "frr/vtysh.conf": "service integrated-vtysh-config\n",
+    }
+    if router.lockdown is not None:
+        files["lockdown.nft"] = router.lockdown
+    if router.role is Role.BIGIP:
+        files["ZebOS.conf"] = router.zebos
+    return files
