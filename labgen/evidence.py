@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labgen.bgp.conversation import WireSession
+    from labgen.bgp.conversation import Capture
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -100,19 +100,10 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """The conversations of a lab's captures, and the files they were read from."""
-
-    sessions: tuple[WireSession, ...]
-    files: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """All evidence about a lab at one time."""
 
     taken: datetime
-    wire: Wire | Missing
+    wire: Capture | Missing
     nodes: Mapping[str, NodeView | Missing]
     pings: tuple[Ping | Missing, ...] = ()
-    reachable: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -1,0 +1,64 @@
+"""The ladder: for every session, rung by rung, lowest first. Pure.
+
+The first broken rung of a session is its headline; what stands above it is SKIP, "not reached".
+A rung that could not run (ERROR) does not hide the ones above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from labgen.check import state, wire_rungs
+from labgen.check.model import Finding, Rung, Status
+from labgen.design.model import Design, Session
+from labgen.evidence import Evidence
+
+_Check = Callable[[Design, Evidence, Session], Iterator[Finding]]
+_Directed = Callable[[Design, Evidence, Session, str], Iterator[Finding]]
+
+
+def _both(check: _Directed) -> _Check:
+    """A check of one direction, run for both ends that are nodes of the lab."""
+
+    def run(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:
+        for end in session.ends:
+            if end.node is not None:
+                yield from check(design, evidence, session, end.node)
+
+    return run
+
+
+LADDER: tuple[tuple[Rung, _Check], ...] = (
+    (Rung.TCP, wire_rungs.tcp),
+    (Rung.OPEN, wire_rungs.opens),
+    (Rung.ESTABLISHED, state.established),
+    (Rung.UPDATE, _both(wire_rungs.updates)),
+    (Rung.RIB, _both(state.rib)),
+    (Rung.FIB, _both(state.fib)),
+    (Rung.TRAFFIC, state.traffic),
+)
+
+
+def verify(design: Design, evidence: Evidence) -> tuple[Finding, ...]:
+    """Every check of every session that the inputs imply."""
+    return tuple(f for session in design.sessions for f in _climb(design, evidence, session))
+
+
+def _climb(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:
+    outside = next((end for end in session.ends if end.node is None), None)
+    if outside is not None:
+        reason = f"no node of this lab has the address {outside.address}"
+        yield Finding("session", Status.SKIP, Rung.TCP, session.name, "a peer in the lab", reason,
+                      session=session.name)  # fmt: skip
+        return
+    broken: Rung | None = None
+    for rung, check in LADDER:
+        if broken is not None:
+            reason = f"not reached: {broken.title} is broken"
+            yield Finding(rung.title.lower(), Status.SKIP, rung, session.name, "judged when reached",
+                          reason, session=session.name)  # fmt: skip
+            continue
+        for finding in check(design, evidence, session):
+            if finding.status is Status.FAIL:
+                broken = rung
+            yield finding
