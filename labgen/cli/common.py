@@ -68,3 +68,29 @@ def _spec_of_running(lab: str) -> Any:
             hint=f"running: {known}",
         )
     return Path(labs[lab])
+
+
+def resolve_name(lab: str) -> tuple[str, Any]:
+    """A lab's name and its lab directory (None: only its labels know), without needing a valid
+    spec: `destroy` must work when the spec is gone or broken.
+    """
+    from labgen.spec.load import find
+
+    path = find(lab)
+    if path is None:
+        if "/" in lab:
+            raise InputError(f"{lab}: no such lab spec", hint="name a lab.yaml or its directory")
+        return lab, None
+    name = _name_in(path)
+    return name, path.parent.resolve() / f"clab-{name}"
+
+
+def _name_in(path: Any) -> str:
+    from labgen.yaml_source import read
+
+    documents = read(path)
+    value = documents[0].value if documents else None
+    name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str):
+        raise InputError(f"{path}: it has no `name`", hint="name the running lab instead")
+    return name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_interface, ip_network
 
-from labgen.calico import confd
-from labgen.calico.ipam import workload_interface
+from labgen.calico.confd import Confd
 from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop
 from labgen.calico.resources import Resources, merged, parse
 from labgen.design.model import (
@@ -55,12 +55,13 @@ def decide(
     cluster = spec.clusters[name]
     resources = with_nodes(spec, cluster, resources, marks)
     pods = tuple(_pods(name, cluster, marks))
+    confd = Confd(resources, environment=environment or {})
     nodes = tuple(
         CalicoNode(
             node_name,
             name,
             (_interface(spec, node_name, node),),
-            confd.compute(resources, node_name, environment=environment or {}),
+            confd.node(node_name),
             tuple(pod for pod in pods if pod.node == node_name),
         )
         for node_name, node in cluster.nodes.items()
@@ -113,6 +114,12 @@ def _addresses(spec: Spec, node: SpecNode) -> list[InterfaceAddress]:
 def _interface(spec: Spec, name: str, node: SpecNode) -> Interface:
     mac = mac_of(spec.name, name, "eth1")
     return Interface("eth1", node.segment, tuple(_addresses(spec, node)), mac)
+
+
+def workload_interface(namespace: str, pod: str) -> str:
+    """The host side of a pod's veth, as Calico names it: `cali` and 11 digits of a SHA-1."""
+    digest = hashlib.sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False)
+    return f"cali{digest.hexdigest()[:11]}"
 
 
 def _pods(cluster_name: str, cluster: Cluster, marks: Mapping[str, Mark]) -> list[Pod]:

@@ -257,6 +257,7 @@ class Design:
     sessions: tuple[Session, ...]
     forecast: Forecast
     notes: tuple[str, ...] = ()
+    source: str = "lab.yaml"
 
     def speaker(self, node: str) -> Speaker:
         return next(s for s in self.speakers if s.node == node)

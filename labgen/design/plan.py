@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from labgen import images
 from labgen.design.model import CalicoNode, Design, Interface, Pod, Router, Segment
@@ -67,9 +68,10 @@ def plan(design: Design) -> LabPlan:
     nodes += [_router(design, r) for r in design.routers]
     nodes += [_calico_node(design, n) for n in design.calico_nodes]
     nodes += [_pod(design, p) for p in design.pods]
+    spec = {"labgen.spec": design.source}  # a running lab's name leads back to its spec
     return LabPlan(
         name=design.name,
-        nodes=tuple(nodes),
+        nodes=tuple(replace(n, labels={**n.labels, **spec}) for n in nodes),
         bridges=tuple(BridgePlan(s.bridge, s.node) for s in design.segments),
         links=(*_segment_links(design), *_pod_links(design)),
     )

@@ -74,7 +74,9 @@ def open_project(path: Path) -> Project:
     if problems:
         raise InputErrors(problems)
     environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
-    return Project(loaded, build(loaded.spec, resources, routers, _marks(loaded), environment))
+    marks = _marks(loaded)
+    design = build(loaded.spec, resources, routers, marks, environment, source=path.name)
+    return Project(loaded, design)
 
 
 def _read(path: Path) -> str:
