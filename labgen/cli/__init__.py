@@ -13,7 +13,20 @@ from labgen.errors import LabgenError
 
 # command -> "module:attribute"; a command's module is imported only when it is used
 _COMMANDS: dict[str, str] = {
+    "bigip": "labgen.cli.bigip:bigip",
     "calico": "labgen.cli.calico:calico",
+    "capture": "labgen.cli.capture:capture",
+    "completion": "labgen.cli.doctor:completion",
+    "deploy": "labgen.cli.lab:deploy",
+    "destroy": "labgen.cli.lab:destroy",
+    "doctor": "labgen.cli.doctor:doctor",
+    "exec": "labgen.cli.lab:exec_",
+    "generate": "labgen.cli.generate:generate",
+    "inspect": "labgen.cli.lab:inspect",
+    "logs": "labgen.cli.lab:logs",
+    "schema": "labgen.cli.generate:schema",
+    "verify": "labgen.cli.lab:verify",
+    "wire": "labgen.cli.wire:wire",
 }
 
 
