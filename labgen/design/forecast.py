@@ -102,11 +102,13 @@ def _own(speaker: Speaker) -> list[_Path]:
 
 
 def _announce(way: _Way, table: Sequence[_Path]) -> tuple[_Path, ...]:
-    """What `way.sender` sends: all paths where ADD-PATH is in use (BIRD sends, both receive)."""
+    """What `way.sender` sends: all paths where ADD-PATH is in use, which is between BIRDs only
+    (a BIG-IP has no ADD-PATH, and its stand-in switches FRR's off)."""
+    every = way.sender.daemon is way.receiver.daemon is Daemon.BIRD
     result: list[_Path] = []
     for prefix in dict.fromkeys(p.prefix for p in table):
         paths = sorted((p for p in table if p.prefix == prefix), key=_preference)
-        for path in paths if way.sender.daemon is Daemon.BIRD else paths[:1]:
+        for path in paths if every else paths[:1]:
             if (out := _export(way, path)) is not None:
                 result.append(out)
     return tuple(result)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from labgen.capture.read import read_capture
 from labgen.errors import CaptureError
 from labgen.evidence import Evidence
-from labgen.lab.captures import capture_files
 from labgen.lab.observe import take
 from labgen.lab.operate import ContainerCommands
 from labgen.lab.project import Project
@@ -21,7 +20,7 @@ def evidence_of(project: Project, runtime: Runtime | None = None) -> Evidence:
     commands = ContainerCommands(project.name, runtime or DockerRuntime())
 
     def wire() -> object:
-        files = capture_files(project.lab_directory)
+        files = sorted((project.lab_directory / "captures").glob("*/default.*.pcapng"))
         if not files:
             raise CaptureError(f"{project.lab_directory}/captures: no capture is there")
         return read_capture(files)

@@ -122,6 +122,8 @@ def parse_routes(text: str) -> tuple[RibRoute, ...]:
 
 def _rib_route(prefix: str, route: re.Match[str], attributes: dict[str, str]) -> RibRoute:
     hop = attributes.get("BGP.next_hop", "").split(" ")[0]
+    # BIRD leaves `from` out where it equals the gateway
+    peer = route["peer"] or (route["via"] if hop else None)
     pref = attributes.get("BGP.local_pref")
     return RibRoute(
         prefix=ip_network(prefix),
@@ -131,5 +133,5 @@ def _rib_route(prefix: str, route: re.Match[str], attributes: dict[str, str]) ->
         origin=attributes.get("BGP.origin", ""),
         as_path=tuple(int(n) for n in re.findall(r"\d+", attributes.get("BGP.as_path", ""))),
         local_pref=int(pref) if pref else None,
-        peer=ip_address(route["peer"]) if route["peer"] else None,
+        peer=ip_address(peer) if peer else None,
     )
