@@ -44,30 +44,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def project(lab: str) -> Project:
     """Open the spec that LAB names: a file, a directory, or a running lab's name."""
-    from labgen.lab.project import open_project
     from labgen.spec.load import find
 
     path = find(lab)
     if path is None:
-        path = _spec_of_running(lab)
+        from labgen.lab.attach import project_of
+
+        return project_of(lab)
+    from labgen.lab.project import open_project
+
     return open_project(path)
-
-
-def _spec_of_running(lab: str) -> Any:
-    from pathlib import Path
-
-    from labgen.lab.operate import running_labs
-
-    if "/" in lab:
-        raise InputError(f"{lab}: no such lab spec", hint="name a lab.yaml or its directory")
-    labs = running_labs()
-    if lab not in labs:
-        known = ", ".join(sorted(labs)) or "none"
-        raise InputError(
-            f"{lab}: neither a lab spec, a directory with one, nor a running lab",
-            hint=f"running: {known}",
-        )
-    return Path(labs[lab])
 
 
 def resolve_name(lab: str) -> tuple[str, Any]:
