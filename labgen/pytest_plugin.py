@@ -10,10 +10,10 @@ fails, the report shows the sessions' ladder and the story of every session that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labgen.bgp.negotiated import Negotiated
     from labgen.check.model import Finding
     from labgen.design.model import Design, Session
-    from labgen.evidence import Evidence, FibRoute, NodeView, RibRoute
+    from labgen.evidence import Evidence, FibRoute, Missing, NodeView, RibRoute
     from labgen.lab.project import Project
     from labgen.runtime.protocol import Completed
 
@@ -123,6 +123,10 @@ class _Node:
         return f"{type(self).__name__}({self.name!r})"
 
 
+_T = TypeVar("_T")
+_N = TypeVar("_N", bound=_Node)
+
+
 class LabRouter(_Node):
     """A BGP speaker of the lab."""
 
@@ -210,14 +214,14 @@ class LabSession:
         return f"LabSession({self.name!r})"
 
 
-def _have(value: Any) -> Any:
+def _have(value: _T | Missing) -> _T:
     from labgen.evidence import Missing  # noqa: PLC0415
 
     assert not isinstance(value, Missing), value.reason
     return value
 
 
-def _named(items: Sequence[Any], name: str) -> Any:
+def _named(items: Sequence[_N], name: str) -> _N:
     for item in items:
         if item.name == name:
             return item
@@ -234,7 +238,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """The lab of `--lab`: attached to when it runs, else deployed, and then destroyed at the end."""
+    """The lab of `--lab`: attached to when it runs, else deployed and destroyed at the end."""
     from labgen.errors import LabgenError  # noqa: PLC0415
     from labgen.lab.attach import attached  # noqa: PLC0415
 
@@ -250,14 +254,14 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:  # fmt: skip
+    item: pytest.Item
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:  # fmt: skip
     """A failed test that used `lab` shows what every session's ladder looked like."""
-    report: Any = yield
+    report = yield
     used = getattr(item, "funcargs", {}).get("lab")
     if report.when == "call" and report.failed and isinstance(used, Lab):
         try:
             report.sections.append((f"lab {used.name}", "\n".join(used.story())))
         except Exception as error:  # noqa: BLE001 - the test's own failure must stay visible
             report.sections.append((f"lab {used.name}", f"its story cannot be told: {error}"))
-    return report  # noqa: B901 - pluggy's wrapper protocol
+    return report

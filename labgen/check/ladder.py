@@ -55,8 +55,8 @@ def _climb(design: Design, evidence: Evidence, session: Session) -> Iterator[Fin
     for rung, check in LADDER:
         if broken is not None:
             reason = f"not reached: {broken.title} is broken"
-            yield Finding(rung.title.lower(), Status.SKIP, rung, session.name, "judged when reached",
-                          reason, session=session.name)  # fmt: skip
+            yield Finding(rung.title.lower(), Status.SKIP, rung, session.name,
+                          "judged when reached", reason, session=session.name)  # fmt: skip
             continue
         for finding in check(design, evidence, session):
             if finding.status is Status.FAIL:

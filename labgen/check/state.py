@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from labgen.check.model import Finding, Rung, Status
 from labgen.design.model import Daemon, Design, ExpectedRoute, Session, SessionEnd
@@ -146,7 +146,7 @@ def _fib_problems(route: ExpectedRoute, table: tuple[FibRoute, ...]) -> Iterator
         return
     hops = {hop for f in found for hop, _ in f.next_hops if hop is not None}
     if hops != set(route.next_hops):
-        yield f"{route.prefix} goes via {_list(map(str, sorted(map(str, hops))))}, not {_hops(route)}"
+        yield f"{route.prefix} goes via {_list(sorted(map(str, hops)))}, not {_hops(route)}"
 
 
 def _kernel(route: FibRoute) -> str:
@@ -182,11 +182,11 @@ def _ping(evidence: Evidence, source: str, target: str) -> Ping | Missing:
     return lost or Missing("no ping was sent")
 
 
-def _list(items: object) -> str:
-    return ", ".join(items)  # type: ignore[call-overload,no-any-return]
+def _list(items: Iterable[str]) -> str:
+    return ", ".join(items)
 
 
-def _finding(
+def _finding(  # noqa: PLR0913, PLR0917 - one word shorter than Finding, in its order
     check: str, status: Status, rung: Rung, session: Session, subject: str, expected: str,
     observed: str, seen: tuple[str, ...] = (), reference: str = "",
 ) -> Finding:  # fmt: skip

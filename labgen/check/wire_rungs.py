@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from labgen.bgp.attributes import AsPath, LocalPref, MpReachNlri, NextHop, Origin, PathAttributes
 from labgen.bgp.capabilities import FourOctetAs
 from labgen.bgp.conversation import Conversation, RouteEvent, Seen, WireMessage, WireSession
 from labgen.bgp.messages import Open
-from labgen.bgp.vocabulary import IPV4_UNICAST, IPV6_UNICAST
+from labgen.bgp.vocabulary import IPV4_UNICAST, IPV6_UNICAST, Family
 from labgen.check.model import Finding, Rung, Status
 from labgen.check.state import peer_view, view_of
 from labgen.design.model import Announcement, Design, Session, SessionEnd
-from labgen.evidence import Evidence, Missing
+from labgen.evidence import Evidence, Missing, Network
 
 _UNANSWERED = "check the path and port lockdown (allow-service tcp:179)"
 
@@ -201,9 +201,7 @@ def _negotiated(
     yield make.finding("negotiated", status, session.name, expected, observed, frames)
 
 
-def updates(
-    design: Design, evidence: Evidence, session: Session, sender: str
-) -> Iterator[Finding]:
+def updates(design: Design, evidence: Evidence, session: Session, sender: str) -> Iterator[Finding]:
     """One end announced exactly the forecast's prefixes, with the forecast's attributes."""
     make = _Maker(session, Rung.UPDATE, "RFC 4271 §4.3")
     end, receiver = session.end(sender), session.other(sender)
@@ -234,12 +232,15 @@ def updates(
     yield make.finding("update", status, subject, expected, observed, seen)
 
 
-def _family(end: SessionEnd):  # type: ignore[no-untyped-def]
+def _family(end: SessionEnd) -> Family:
     return IPV4_UNICAST if end.address.version == 4 else IPV6_UNICAST
 
 
 def _update_problems(
-    wire: WireSession, end: SessionEnd, wanted: dict[object, Announcement], held: list[RouteEvent]
+    wire: WireSession,
+    end: SessionEnd,
+    wanted: Mapping[Network, Announcement],
+    held: list[RouteEvent],
 ) -> Iterator[str]:
     announced = {event.prefix for event in held}
     complete = wire.end_of_rib(end.address, _family(end)) is not None

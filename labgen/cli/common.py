@@ -24,11 +24,17 @@ output_option = click.option(
 )
 
 
+def _coloured(text: str, colour: str) -> str:
+    return click.style(text, fg=colour)
+
+
 def style() -> Callable[[str, str], str]:
     """Colours only on a terminal."""
+    from labgen.report.text import plain
+
     if not sys.stdout.isatty():
-        return lambda text, colour: text
-    return lambda text, colour: click.style(text, fg=colour)
+        return plain
+    return _coloured
 
 
 def print_json(value: Any) -> None:

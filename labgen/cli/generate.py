@@ -40,5 +40,3 @@ def schema() -> None:
 
     click.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema",
                            **Spec.model_json_schema()}, indent=2))  # fmt: skip
-
-

@@ -166,7 +166,7 @@ def logs(lab: str, node: str, tail: int | None, follow: bool) -> None:
 @click.command()
 @click.argument("lab")
 @output_option
-@click.option("--junit", type=click.Path(dir_okay=False), help="Also write JUnit XML to this file.")
+@click.option("--junit", type=click.Path(dir_okay=False), help="Also write JUnit XML here.")
 @click.option("--story", is_flag=True, help="Tell what was observed on every rung.")
 def verify(lab: str, output: str, junit: str | None, story: bool) -> None:
     """Prove every session of LAB: TCP, OPEN, Established, UPDATE, RIB, FIB, traffic.

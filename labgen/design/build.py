@@ -63,7 +63,7 @@ def build(
         speakers=speakers,
         sessions=sessions,
         forecast=forecast(speakers, sessions),
-        notes=tuple(n for part in (*clusters, *decided) for n in part.notes),
+        notes=(*(n for c in clusters for n in c.notes), *(n for r in decided for n in r.notes)),
         source=source,
     )
 

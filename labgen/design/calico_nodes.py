@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, ip_interface, ip_network
 
 from labgen.calico.confd import Confd
 from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop
-from labgen.calico.resources import Resources, merged, parse
+from labgen.calico.resources import Resources, merged, parse, raise_all
 from labgen.design.model import (
     Address,
     CalicoNode,
@@ -66,9 +66,25 @@ def decide(
         )
         for node_name, node in cluster.nodes.items()
     )
+    raise_all([_without_as(resources, p) for p in _peers_without_as(nodes)])
     notes = [str(notice) for notice in resources.notices]
     notes += [f"{node.name}: {notice}" for node in nodes for notice in node.config.notices]
     return ClusterDesign(name, resources, nodes, pods, tuple(notes))
+
+
+def _peers_without_as(nodes: tuple[CalicoNode, ...]) -> list[str]:
+    """BGPPeers that give a node a peer of AS 0, which BIRD refuses (RFC 7607)."""
+    found = (p for n in nodes for p in n.config.peers if p.remote_as == 0 and p.resource)
+    return list(dict.fromkeys(p.resource for p in found if p.resource))
+
+
+def _without_as(resources: Resources, name: str) -> InputError:
+    peer = next(p for p in resources.bgp_peers if p.name == name)
+    return InputError(
+        f"BGPPeer {name}: spec.asNumber is 0 or missing: BIRD would refuse the whole file",
+        mark=peer.mark("spec", "asNumber"),
+        hint="set the peer's AS number",
+    )
 
 
 def with_nodes(
@@ -127,7 +143,9 @@ def _pods(cluster_name: str, cluster: Cluster, marks: Mapping[str, Mark]) -> lis
     for name, pod in cluster.pods.items():
         addresses: tuple[Address, ...] = tuple(filter(None, (pod.address, pod.address6)))
         if not addresses:
-            raise InputError(f"pod {name}: it has no address", mark=marks[name], hint="add `address`")
+            raise InputError(
+                f"pod {name}: it has no address", mark=marks[name], hint="add `address`"
+            )
         interface = workload_interface(pod.namespace, name)
         pods.append(
             Pod(name, pod.namespace, cluster_name, pod.node, addresses, interface, cluster.pod_mtu)
@@ -201,4 +219,3 @@ def _policy(families: list[FamilyConfig]) -> ExportPolicy:
         pools=tuple(pool.network for pool in pools if pool.exported),
         kernel_never=tuple(rejects),
     )
-

@@ -108,9 +108,8 @@ def _announce(way: _Way, table: Sequence[_Path]) -> tuple[_Path, ...]:
     result: list[_Path] = []
     for prefix in dict.fromkeys(p.prefix for p in table):
         paths = sorted((p for p in table if p.prefix == prefix), key=_preference)
-        for path in paths if every else paths[:1]:
-            if (out := _export(way, path)) is not None:
-                result.append(out)
+        exported = (_export(way, path) for path in (paths if every else paths[:1]))
+        result += [path for path in exported if path is not None]
     return tuple(result)
 
 

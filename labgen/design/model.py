@@ -18,7 +18,7 @@ from labgen.plan import Role
 
 if TYPE_CHECKING:
     from labgen.bigip.translate import Translation
-    from labgen.calico.confd import NodeConfig
+    from labgen.calico.node_config import NodeConfig
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
@@ -93,9 +93,9 @@ class PeerConfig:
 class ExportPolicy:
     """Which routes a speaker passes on: Calico's export function as data.
 
-    A speaker with `everything` (FRR without policy) passes all. Otherwise in order: inside
-    `never` -> no; equal to a block -> yes; inside a block -> no; inside `services` or `pools` -> yes;
-    else no (calico-bgp: export decision table).
+    A speaker with `everything` (FRR without policy) passes all. Otherwise, first hit wins: inside
+    `never` no, equal to a block yes, inside a block no, inside `services` or `pools` yes, else no
+    (calico-bgp: export decision table).
     """
 
     everything: bool = False

@@ -76,9 +76,13 @@ def _interfaces(spec: Spec, name: str) -> list[Interface]:
             addresses.append(ip_interface(f"{interface.address6}/{segment.subnet6.prefixlen}"))
         result.append(
             Interface(
-                linux, interface.segment, tuple(addresses), mac_of(spec.name, name, linux),
-                label if "." in label else None, interface.vlan or interface.segment,
-            )  # fmt: skip
+                linux,
+                interface.segment,
+                tuple(addresses),
+                mac_of(spec.name, name, linux),
+                label if "." in label else None,
+                interface.vlan or interface.segment,
+            )
         )
     return result
 
@@ -150,5 +154,3 @@ def _peer(neighbor: Neighbor, bgp: BgpInstance) -> PeerConfig:
         allow_local_as=(settings.allowas_in or 0) if settings is not None else 0,
         policy=policy,
     )
-
-

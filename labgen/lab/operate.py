@@ -38,7 +38,9 @@ def nodes_of(lab: str, runtime: Runtime) -> dict[str, Container]:
     }
     if not found:
         known = ", ".join(sorted(running_labs(runtime))) or "none"
-        raise LabError(f"lab {lab} does not run", hint=f"running: {known}; `labgen deploy` starts one")
+        raise LabError(
+            f"lab {lab} does not run", hint=f"running: {known}; `labgen deploy` starts one"
+        )
     return found
 
 
@@ -64,7 +66,10 @@ class ContainerCommands:
 
 
 def wait_converged(
-    design: Design, commands: Commands, *, deadline: float = CONVERGED_SECONDS,
+    design: Design,
+    commands: Commands,
+    *,
+    deadline: float = CONVERGED_SECONDS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Until every session that both ends configure is Established and every forecast route is in
@@ -97,9 +102,7 @@ def _missing(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
     lacking = [f"{speaker.node}: no session with {a}" for a in sorted(wanted - up, key=str)]
     if lacking or speaker.node in design.forecast.unforeseen:
         return lacking
-    expected = {
-        r.prefix for r in design.forecast.routes.get(speaker.node, ()) if r.in_kernel
-    }
+    expected = {r.prefix for r in design.forecast.routes.get(speaker.node, ()) if r.in_kernel}
     there = _installed(expected, speaker, commands)
     return [f"{speaker.node}: no route to {p}" for p in sorted(expected - there, key=str)]
 

@@ -26,5 +26,3 @@ def evidence_of(project: Project, runtime: Runtime | None = None) -> Evidence:
         return read_capture(files)
 
     return take(project.design, commands, wire)
-
-

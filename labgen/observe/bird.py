@@ -107,7 +107,8 @@ def parse_routes(text: str) -> tuple[RibRoute, ...]:
     if "BIRD" not in text:
         raise ParseError("birdc show route all", text, expected="BIRD's banner")
     result: list[RibRoute] = []
-    prefix, route, attributes = "", None, {}
+    prefix, route = "", None
+    attributes: dict[str, str] = {}
     for line in text.splitlines():
         if match := _ROUTE.match(line):
             if route:

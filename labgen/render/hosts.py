@@ -45,6 +45,8 @@ def felix(node: CalicoNode) -> str:
     """The pods of a Calico node, for the entrypoint to program as Felix does."""
     lines = [f"underlay {node.interfaces[0].name}"] if node.interfaces else []
     lines += [
-        f"workload {pod.interface} {a}/{a.max_prefixlen}" for pod in node.pods for a in pod.addresses
+        f"workload {pod.interface} {a}/{a.max_prefixlen}"
+        for pod in node.pods
+        for a in pod.addresses
     ]
     return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ _COLOUR = {Status.PASS: "green", Status.FAIL: "red", Status.SKIP: "bright_black"
 _WORST = (Status.FAIL, Status.ERROR, Status.PASS, Status.SKIP)
 
 
-def plain(text: str, colour: str) -> str:
+def plain(text: str, _colour: str) -> str:
     """A Style for files and pipes."""
     return text
 
@@ -31,7 +31,7 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str], gap: int = 3)
 
 
 def worst(findings: Iterable[Finding]) -> Status:
-    """FAIL over ERROR over PASS over SKIP: a rung passed if anything of it did and nothing broke."""
+    """FAIL over ERROR over PASS over SKIP: a rung passed if something did and nothing broke."""
     seen = {finding.status for finding in findings}
     return next((status for status in _WORST if status in seen), Status.SKIP)
 

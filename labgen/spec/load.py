@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -36,7 +37,7 @@ class LoadedSpec:
 
     def resolve(self, name: str) -> Path:
         """A path as written in the spec, relative to the spec's directory."""
-        return self.directory / name
+        return Path(os.path.normpath(self.directory / name))
 
 
 def find(argument: str | Path) -> Path | None:
@@ -109,7 +110,7 @@ def _expected(detail: ErrorDetails) -> str:
     if detail["type"] == "string_pattern_mismatch":
         return f"a name that matches {context.get('pattern')}"
     if detail["type"] == "union_tag_invalid":
-        return f"`{context.get('discriminator', '').strip(chr(39))}` one of {context.get('expected_tags')}"
+        return f"one of {context.get('expected_tags')}"
     text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return text[0].lower() + text[1:]
 
@@ -119,12 +120,11 @@ def _real_keys(location: tuple[int | str, ...], value: Any) -> KeyPath:
     keys: list[str | int] = []
     here = value
     for part in location:
-        if isinstance(here, dict) and part in here:
-            keys.append(part)
+        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
             here = here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-            keys.append(part)
-            here = here[part]
+        else:
+            continue  # a union's tag, or pydantic's `[key]`
+        keys.append(part)
     return tuple(keys)
 
 
@@ -151,10 +151,12 @@ def _step(schema: dict[str, Any], here: dict[str, Any], part: str) -> dict[str, 
     mapping = here.get("discriminator", {}).get("mapping", {})
     if part in mapping:
         return {"$ref": mapping[part]}
-    inner = here.get("additionalProperties") or here.get("patternProperties") or here.get("items")
-    if isinstance(inner, dict):
-        return next(iter(inner.values())) if here.get("patternProperties") is inner else inner
-    return here
+    patterns = here.get("patternProperties")
+    if isinstance(patterns, dict):
+        first: dict[str, Any] = next(iter(patterns.values()))
+        return first
+    inner = here.get("additionalProperties") or here.get("items")
+    return inner if isinstance(inner, dict) else here
 
 
 def _cross_check(loaded: LoadedSpec) -> Iterator[InputError]:
@@ -189,7 +191,7 @@ def _segments_do_not_overlap(loaded: LoadedSpec) -> Iterator[InputError]:
         networks = [segment.subnet] + ([segment.subnet6] if segment.subnet6 else [])
         for network in networks:
             for other, known in seen:
-                if known.version == network.version and known.overlaps(network):  # type: ignore[arg-type]
+                if known.version == network.version and known.overlaps(network):
                     yield InputError(
                         f"segments.{name}: {network} overlaps {known} of segment `{other}`",
                         mark=loaded.mark("segments", name),
@@ -264,7 +266,7 @@ def _pods_fit(loaded: LoadedSpec) -> Iterator[InputError]:
                 )
                 mark = loaded.mark(*keys, "node")
                 yield InputError(f"{'.'.join(keys)}: no node `{pod.node}`", mark=mark, hint=hint)
-            for address in filter(None, (pod.address, pod.address6)):
+            for address in (a for a in (pod.address, pod.address6) if a is not None):
                 mark = loaded.mark(*keys, "address")
                 if address in seen:
                     text = f"{'.'.join(keys)}: {address} belongs to pod `{seen[address]}` already"

@@ -10,9 +10,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from labgen.lab.running import EngineCommands, find
+
 from labgen.lab.attach import project_of
 from labgen.lab.observe import take
-from labgen.lab.running import EngineCommands, find
 from labgen.runtime.docker import DockerRuntime
 
 

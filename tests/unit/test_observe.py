@@ -74,7 +74,9 @@ def test_frr_table() -> None:
 
 
 def test_kernel_routes() -> None:
-    routes = {str(r.prefix): r for r in kernel.parse_routes(read("linux/ip-route-calico-node.json"))}
+    routes = {
+        str(r.prefix): r for r in kernel.parse_routes(read("linux/ip-route-calico-node.json"))
+    }
     assert routes["192.168.221.192/26"].kind == "blackhole"
     assert routes["192.168.180.0/26"].protocol == "bird"
     assert routes["192.168.180.0/26"].next_hops == ((IPv4Address("10.1.20.21"), "eth1"),)
