@@ -66,11 +66,10 @@ class WireMessage:
     """One BGP message of a capture. Its body is decoded when first asked for.
 
     `frames` are the frames whose segments carry it, `frame` the one where it ends, `time_ns` that
-    frame's time. `raw` are the octets present, `length` what its header says. Exactly one of
-    `message` and `error` is not None.
+    frame's time. `raw` are the octets present. Exactly one of `message` and `error` is not None.
     """
 
-    __slots__ = ("_error", "_message", "file", "flow", "frames", "length", "raw", "time_ns")
+    __slots__ = ("_error", "_message", "file", "flow", "frames", "raw", "time_ns")
 
     def __init__(
         self,
@@ -86,13 +85,18 @@ class WireMessage:
         self.frames = frames
         self.time_ns = time_ns
         self.file = file
-        self.length = (raw[16] << 8 | raw[17]) if len(raw) >= 18 else len(raw)
         self._error = error
         self._message: Message | None = None
 
     @property
     def frame(self) -> int:
         return self.frames[-1]
+
+    @property
+    def length(self) -> int:
+        """What the header says, in octets, the header included."""
+        raw = self.raw
+        return (raw[16] << 8 | raw[17]) if len(raw) >= 18 else len(raw)
 
     @property
     def seen(self) -> Seen:
@@ -187,7 +191,8 @@ class FlowFacts:
     `syns` are its SYNs (for the server: SYN-ACKs), each retransmission included. `ttls` are IPv4
     TTLs or IPv6 hop limits, as received: `handshake_ttls` on SYNs, `data_ttls` on segments with
     data. `md5` counts segments with option 19 (RFC 2385). `unacknowledged` are octets that the
-    other end never acknowledged in the capture.
+    other end never acknowledged in the capture. `counts` says how many messages of each type code
+    it carried, `established` where its first KEEPALIVE, UPDATE or ROUTE-REFRESH stands.
     """
 
     syns: tuple[Seen, ...] = ()
@@ -211,6 +216,12 @@ class FlowFacts:
     unacknowledged: int = 0
     largest_segment: int = 0
     interfaces: frozenset[str] = frozenset()
+    counts: tuple[tuple[int, int], ...] = ()
+    established: Seen | None = None
+
+    def count(self, kind: MessageType) -> int:
+        """How many messages of this type were sent."""
+        return dict(self.counts).get(int(kind), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,28 +296,22 @@ class Conversation:
         Established is proved by an UPDATE, a ROUTE-REFRESH or, after both OPENs, a KEEPALIVE from
         both ends.
         """
-        codes = {(m.src == self.client, m.type_code) for m in self.messages if m.error is None}
-        kinds = {code for _, code in codes}
-        alive = {(True, 4), (False, 4)} <= codes
-        opens = {(True, 1), (False, 1)} <= codes
-        if kinds & {2, 5} or (alive and (opens or not self.start_seen)):
+        ours, theirs = dict(self.from_client.counts), dict(self.from_server.counts)
+        opens = 1 in ours and 1 in theirs
+        alive = 4 in ours and 4 in theirs
+        if {2, 5} & {*ours, *theirs} or (alive and (opens or not self.start_seen)):
             return FsmState.ESTABLISHED
         if opens:
             return FsmState.OPEN_CONFIRM
-        if self.handshake_complete:
-            return FsmState.OPEN_SENT
-        return FsmState.CONNECT
+        return FsmState.OPEN_SENT if self.handshake_complete else FsmState.CONNECT
 
     @property
     def established(self) -> Seen | None:
         """Where the session provably is Established: the later of the two first KEEPALIVEs."""
         if self.state is not FsmState.ESTABLISHED:
             return None
-        firsts: dict[SocketAddress, Seen] = {}
-        for message in self.messages:
-            if message.type_code in (2, 4, 5) and message.error is None:
-                firsts.setdefault(message.src, message.seen)
-        return max(firsts.values(), default=None)
+        both = (self.from_client.established, self.from_server.established)
+        return max((seen for seen in both if seen is not None), default=None)
 
 
 class RouteEvent(NamedTuple):

@@ -194,6 +194,7 @@ class Assembler:
         messages: list[WireMessage] = []
 
         def emit(message: WireMessage) -> None:
+            connection.half_of(message).note_message(message)
             if message.type_code == MessageType.OPEN:
                 self._opened(connection, message)
             if self._keep:

@@ -87,6 +87,14 @@ class HalfConnection:
         self.largest = 0
         self.interfaces: set[str] = set()
         self.last_identity: tuple[int, int, int] | None = None
+        self.counts: dict[int, int] = {}
+        self.established: Seen | None = None
+
+    def note_message(self, message: WireMessage) -> None:
+        code = message.type_code
+        self.counts[code] = self.counts.get(code, 0) + 1
+        if self.established is None and code in (2, 4, 5):
+            self.established = message.seen
 
     def facts(self) -> FlowFacts:
         unacknowledged = 0
@@ -117,6 +125,8 @@ class HalfConnection:
             unacknowledged=unacknowledged,
             largest_segment=self.largest,
             interfaces=frozenset(self.interfaces),
+            counts=tuple(sorted(self.counts.items())),
+            established=self.established,
         )
 
     def count(self, segment: Segment) -> None:
@@ -290,6 +300,10 @@ class Connection:
         self.messages: list[WireMessage] = []
         self.opens: tuple[Open | None, Open | None] = (None, None)
         self._emit = emit
+
+    def half_of(self, message: WireMessage) -> HalfConnection:
+        first, second = self.halves
+        return first if message.flow is first.flow else second
 
     def begins_anew(self, side: int, segment: Segment) -> bool:
         """Whether this SYN opens another connection on the same ports."""

@@ -60,6 +60,7 @@ def _inputs(function: Any) -> Any:
             "--endpoint-status",
             type=click.Path(path_type=Path),
             metavar="DIR",
+            envvar="CALICO_ENDPOINT_STATUS_PATH_PREFIX",
             help="Felix's endpoint-status files of the node (local workload peers).",
         ),
         click.option("--node", required=True, metavar="NAME", help="The node to render."),
@@ -136,6 +137,7 @@ def validate(paths: Sequence[Path]) -> None:
 
 def _configuration(paths: Sequence[Path], node: str, status: Path | None) -> NodeConfig:
     from labgen.calico import confd, resources, validate
+    from labgen.calico.refused import refusals
     from labgen.calico.status import load_endpoint_status
 
     given = resources.load(paths)
@@ -147,7 +149,7 @@ def _configuration(paths: Sequence[Path], node: str, status: Path | None) -> Nod
         environment={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         endpoint_status=load_endpoint_status(status) if status else (),
     )
-    for text in config.notices:
+    for text in (*config.notices, *(f"BIRD refuses {text}" for text in refusals(config))):
         click.echo(f"labgen: warning: {text}", err=True)
     return config
 

@@ -123,6 +123,10 @@ class DockerRuntime:
     def start(self, container: str) -> int:
         with translated(f"start {container}"):
             self.api.start(container)
+        return self.pid(container)
+
+    def pid(self, container: str) -> int:
+        with translated(f"inspect {container}"):
             return int(self.api.inspect_container(container)["State"]["Pid"])
 
     def open(self, container: str) -> DockerChannel:
@@ -176,18 +180,14 @@ class DockerRuntime:
         with translated(f"{container}: `{argv[0]}`"):
             made = self.api.exec_create(container, list(argv), stdin=stdin is not None)
             keep = self.api.exec_start(made["Id"], socket=True)
-            with contextlib.closing(keep):
-                stream = _raw(keep)
-                stream.settimeout(timeout)
-                if stdin is not None:
-                    stream.sendall(stdin)
-                    stream.shutdown(socket.SHUT_WR)
-                try:
-                    out, err = _collect(stream)
-                except TimeoutError:
-                    raise LabError(
-                        f"{container}: `{' '.join(argv)}` did not end within {timeout:g} s"
-                    ) from None
+            try:
+                out, err = _converse(_raw(keep), stdin, timeout)
+            except TimeoutError:
+                raise LabError(
+                    f"{container}: `{' '.join(argv)}` did not end within {timeout:g} s"
+                ) from None
+            finally:
+                _close(keep)
             code = int(self.api.exec_inspect(made["Id"])["ExitCode"])
         return Completed(
             container, tuple(argv), code, out.decode(errors="replace"), err.decode(errors="replace")
@@ -223,17 +223,19 @@ class DockerChannel:
 
     def lines(self) -> Iterator[str]:
         pending = b""
-        for kind, part in _frames(self._stream):
-            if kind != _STDOUT:
-                continue
-            *whole, pending = (pending + part).split(b"\n")
-            for line in whole:
-                yield line.decode(errors="replace")
+        try:
+            for kind, part in _frames(self._stream):
+                if kind != _STDOUT:
+                    continue
+                *whole, pending = (pending + part).split(b"\n")
+                for line in whole:
+                    yield line.decode(errors="replace")
+        finally:
+            _close(self._keep)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # wakes whoever reads lines; that one closes
             self._stream.shutdown(socket.SHUT_RDWR)
-        self._keep.close()
 
 
 def _raw(stream: Any) -> socket.socket:
@@ -244,7 +246,20 @@ def _raw(stream: Any) -> socket.socket:
     return cast("socket.socket", getattr(stream, "_sock", stream))
 
 
-def _collect(stream: socket.socket) -> tuple[bytes, bytes]:
+def _close(stream: Any) -> None:
+    """Close all three layers that the SDK leaves open around one connection."""
+    for layer in (getattr(stream, "_response", None), stream, _raw(stream)):
+        if layer is not None:
+            with contextlib.suppress(OSError, ValueError):  # ValueError: closed by another layer
+                layer.close()
+
+
+def _converse(stream: socket.socket, stdin: bytes | None, timeout: float) -> tuple[bytes, bytes]:
+    """Give a command its input, collect its output and error output to their end."""
+    stream.settimeout(timeout)
+    if stdin is not None:
+        stream.sendall(stdin)
+        stream.shutdown(socket.SHUT_WR)
     parts: dict[int, list[bytes]] = {_STDOUT: [], _STDERR: []}
     for kind, part in _frames(stream):
         parts.setdefault(kind, []).append(part)

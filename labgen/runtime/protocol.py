@@ -1,4 +1,4 @@
-"""What labgen needs of a container engine: eight verbs, and the values they pass.
+"""What labgen needs of a container engine: nine verbs, and the values they pass.
 
 `labgen.runtime.docker` is the implementation, `labgen.runtime.memory` a public double for tests.
 Foreign exceptions end at the implementation: callers see HostError and LabError only.
@@ -118,6 +118,9 @@ class Runtime(Protocol):
 
     def start(self, container: str) -> int:
         """Start. Returns the process id of its PID 1 as the host sees it (0: already ended)."""
+
+    def pid(self, container: str) -> int:
+        """The process id of a running container's PID 1 as the host sees it (0: not running)."""
 
     def open(self, container: str) -> Channel:
         """Attach to a container that was created `interactive` and is not started yet."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from pathlib import Path
 
 MAX_HEADERS = 65536
 IDLE_SECONDS = 30
+READY = Path("/run/labgen/ready")
 
 
 def answer(request: bytes, hostname: str) -> bytes:
@@ -72,6 +74,7 @@ def main() -> None:
         )
     except OSError:  # a namespace without IPv6
         server = socket.create_server(("0.0.0.0", port), backlog=128)  # noqa: S104 -- a pod's server
+    READY.touch()
     while True:
         connection, _ = server.accept()
         threading.Thread(target=serve, args=(connection, hostname), daemon=True).start()

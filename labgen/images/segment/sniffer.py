@@ -263,12 +263,12 @@ class Sniffer:
             if tag is not None:
                 frame = frame[:12] + tag + frame[12:]
             self._ring.file.write(enhanced_packet(number, stamp, frame))
+            if self._ring.full:
+                self._ring.rotate(self._statistics())
         return True
 
-    def record(self, ready: Path | None) -> None:
+    def record(self) -> None:
         """Record until told to stop; then what is still in the socket, and the statistics."""
-        if ready is not None:
-            ready.touch()
         waker, wakes = os.pipe()
         os.set_blocking(wakes, False)
         signal.set_wakeup_fd(wakes)
@@ -281,8 +281,6 @@ class Sniffer:
                 due = time.monotonic() + STATISTICS_SECONDS
             if received:
                 self._ring.file.flush()
-                if self._ring.full:
-                    self._ring.rotate(self._statistics())
         while self._receive():
             pass
         self._ring.file.write(self._statistics())
@@ -296,36 +294,89 @@ def inherit_owner(path: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def claim(path: Path):
-    """The capture's lock, held while it runs; the file holds the process id to stop it by."""
+def lock_of(directory: Path, name: str) -> Path:
+    """Locked while the capture runs; holds the process id to stop it by."""
+    return directory / f".{name}.lock"
+
+
+def try_lock(lock, attempts: int) -> bool:
+    """Take the lock within some attempts of 20 ms: who lists captures holds it for a moment."""
+    for _ in range(attempts):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            select.select([], [], [], 0.02)
+        else:
+            return True
+    return False
+
+
+def claim(directory: Path, name: str):
+    """Take a capture's lock, or end: two writers would spoil each other's files."""
+    path = lock_of(directory, name)
     lock = path.open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(f"sniffer: the capture {path.name[1:-5]} is already running")
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
+    if not try_lock(lock, 10):
+        sys.exit(f"sniffer: the capture {name} is already running")
     inherit_owner(path)
     return lock
 
 
-def main() -> None:
+def into_background() -> None:
+    """Go on as a child without a terminal; the caller's wait ends, as the socket listens now."""
+    sys.stdout.flush()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+
+
+def stop(directory: Path, name: str) -> None:
+    """End a running capture and wait until its file is complete."""
+    try:
+        lock = lock_of(directory, name).open()
+    except FileNotFoundError:
+        sys.exit(f"sniffer: no capture {name} is running")
+    with lock:
+        if try_lock(lock, 1):
+            sys.exit(f"sniffer: no capture {name} is running")
+        os.kill(int(lock.read()), signal.SIGTERM)
+        if not try_lock(lock, 250):
+            sys.exit(f"sniffer: the capture {name} does not end")
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Record what enters the ports of a bridge.")
-    parser.add_argument("--directory", type=Path, required=True)
+    # The entrypoint's link names the segment's own directory; later captures follow it.
+    parser.add_argument("--directory", type=Path, default=Path("/run/labgen/captures"))
     parser.add_argument("--name", required=True)
     parser.add_argument("--filter", default=DEFAULT_FILTER)
     parser.add_argument("--files", type=int, default=8)
     parser.add_argument("--size", type=int, default=16 << 20, help="octets per file")
-    parser.add_argument("--ready", type=Path, help="touched once the socket listens")
-    options = parser.parse_args()
+    parser.add_argument("--background", action="store_true", help="return once it listens")
+    parser.add_argument("--stop", action="store_true", help="end a running capture instead")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    if options.stop:
+        stop(options.directory, options.name)
+        return
+    options.directory = options.directory.resolve()
     options.directory.mkdir(parents=True, exist_ok=True)
     inherit_owner(options.directory)
-    with claim(options.directory / f".{options.name}.lock") as lock:
+    with claim(options.directory, options.name) as lock:
         sniffer = Sniffer(options)
         signal.signal(signal.SIGTERM, sniffer.stop)
         signal.signal(signal.SIGINT, sniffer.stop)
-        sniffer.record(options.ready)
+        if options.background:
+            into_background()
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        sniffer.record()
         Path(lock.name).unlink(missing_ok=True)
 
 
