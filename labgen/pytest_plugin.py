@@ -10,6 +10,7 @@ fails, the report shows the sessions' ladder and the story of every session that
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from labgen.design.model import Design, Session
     from labgen.evidence import Evidence, FibRoute, Missing, NodeView, RibRoute
     from labgen.lab.project import Project
-    from labgen.runtime.protocol import Completed
+    from labgen.runtime.protocol import Completed, Runtime
 
 
 class Lab:
     """A running lab. What it shows is a snapshot; `refresh()` takes a new one."""
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, project: Project, runtime: Runtime) -> None:
+        self.project, self.runtime = project, runtime
 
     @property
     def name(self) -> str:
@@ -46,7 +47,7 @@ class Lab:
         """Everything that was observed, at the first use since the last `refresh()`."""
         from labgen.lab.verify import evidence_of  # noqa: PLC0415 - docker only when it is used
 
-        return evidence_of(self.project)
+        return evidence_of(self.project, self.runtime)
 
     def refresh(self) -> Lab:
         """Forget what was observed; the next look observes anew."""
@@ -94,10 +95,9 @@ class Lab:
 
     def exec(self, node: str, *argv: str) -> Completed:
         """Run a command in a node."""
-        from labgen.lab.operate import ContainerCommands  # noqa: PLC0415
-        from labgen.runtime.docker import DockerRuntime  # noqa: PLC0415
+        from labgen.lab.running import EngineCommands, find  # noqa: PLC0415
 
-        return ContainerCommands(self.name, DockerRuntime()).run(node, argv)
+        return EngineCommands(self.runtime, find(self.runtime, self.name)).run(node, argv)
 
     def story(self) -> list[str]:
         """The ladder, and the story of every session that is not all green."""
@@ -241,13 +241,18 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The lab of `--lab`: attached to when it runs, else deployed and destroyed at the end."""
     from labgen.errors import LabgenError  # noqa: PLC0415
     from labgen.lab.attach import attached  # noqa: PLC0415
+    from labgen.runtime.docker import DockerRuntime  # noqa: PLC0415
 
     argument = request.config.getoption("--lab")
     if argument is None:
         pytest.skip("no lab: run pytest with --lab LAB")
     try:
-        with attached(argument, keep=request.config.getoption("--lab-keep")) as project:
-            yield Lab(project)
+        keep = request.config.getoption("--lab-keep")
+        with (
+            contextlib.closing(DockerRuntime()) as runtime,
+            attached(argument, runtime, keep=keep) as project,
+        ):
+            yield Lab(project, runtime)
     except LabgenError as error:
         pytest.fail(f"labgen: {error}", pytrace=False)
 

@@ -131,6 +131,14 @@ def captures(lab_directory: Path) -> tuple[Capture, ...]:
     return tuple(found)
 
 
+def forget(lab_directory: Path, name: str = DEFAULT) -> None:
+    """Remove a stopped capture's files: the capture `default` tells of one deployment only."""
+    for capture in captures(lab_directory):
+        if capture.name == name and not capture.running:
+            for path in capture.files:
+                path.unlink(missing_ok=True)
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size

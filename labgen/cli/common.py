@@ -13,6 +13,7 @@ from labgen.errors import InputError
 
 if TYPE_CHECKING:
     from labgen.lab.project import Project
+    from labgen.runtime.protocol import Runtime
 
 output_option = click.option(
     "--output",
@@ -48,6 +49,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo(line)
 
 
+def runtime() -> Runtime:
+    """The Docker engine, given up when the command ends. Raises HostError when none answers."""
+    from labgen.runtime.docker import DockerRuntime
+
+    made = DockerRuntime()
+    click.get_current_context().call_on_close(made.close)
+    return made
+
+
 def project(lab: str) -> Project:
     """Open the spec that LAB names: a file, a directory, or a running lab's name."""
     from labgen.spec.load import find
@@ -56,7 +66,7 @@ def project(lab: str) -> Project:
     if path is None:
         from labgen.lab.attach import project_of
 
-        return project_of(lab)
+        return project_of(lab, runtime())
     from labgen.lab.project import open_project
 
     return open_project(path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from labgen.cli.common import output_option, print_json, print_table, project, resolve_name
+from labgen.cli.common import output_option, print_json, print_table, project, resolve_name, runtime
 from labgen.cli.progress import ProgressLine
 from labgen.errors import ExitCode, InputError
 
@@ -15,8 +15,10 @@ from labgen.errors import ExitCode, InputError
 @click.command()
 @click.argument("lab")
 @click.option("--reconfigure", is_flag=True, help="Replace a lab that runs with another design.")
-@click.option("--wait/--no-wait", default=True, show_default=True,
-              help="Wait until every session is Established and every route in the kernel.")  # fmt: skip
+@click.option(
+    "--wait/--no-wait", default=True, show_default=True,
+    help="Wait until every session is Established and every route in the kernel.",
+)  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True,
               help="Seconds to wait for that at the most.")  # fmt: skip
 def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
@@ -30,7 +32,6 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
 
     from labgen.lab.deploy import deploy as bring_up
     from labgen.lab.operate import wait_converged
-    from labgen.runtime.docker import DockerRuntime
 
     opened = project(lab)
     for note in opened.design.notes:
@@ -42,7 +43,7 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
             opened.artefacts,
             opened.directory,
             topology_file=opened.topology_file,
-            runtime=DockerRuntime(),
+            runtime=runtime(),
             wait=waiting if wait else None,
             progress=line.event,
             reconfigure=reconfigure,
@@ -63,17 +64,16 @@ def destroy(lab: str | None, every: bool, cleanup: bool) -> None:
     """
     from labgen.lab.destroy import destroy as remove
     from labgen.lab.destroy import destroy_all
-    from labgen.runtime.docker import DockerRuntime
 
     if every == (lab is not None):
         raise InputError("name one LAB, or say --all", hint="labgen inspect lists labs")
-    runtime = DockerRuntime()
+    engine = runtime()
     if lab is None:
-        names = destroy_all(runtime=runtime, cleanup=cleanup)
+        names = destroy_all(runtime=engine, cleanup=cleanup)
         click.echo(f"removed {len(names)} labs: {', '.join(names)}" if names else "no lab runs")
         return
     name, directory = resolve_name(lab)
-    removed = remove(name, runtime=runtime, directory=directory, cleanup=cleanup)
+    removed = remove(name, runtime=engine, directory=directory, cleanup=cleanup)
     click.echo(f"lab {name}: {len(removed)} containers removed" if removed
                else f"lab {name}: nothing was there")  # fmt: skip
 
@@ -86,11 +86,13 @@ def inspect(lab: str | None, output: str) -> None:
 
     Example: labgen inspect --output json
     """
-    from labgen.lab.inspect import inspect as look
-    from labgen.runtime.docker import DockerRuntime
+    from pathlib import Path
 
-    name = resolve_name(lab)[0] if lab else None
-    labs = look(DockerRuntime(), name)
+    from labgen.lab import running
+
+    engine = runtime()
+    found = (running.find(engine, resolve_name(lab)[0]),) if lab else running.labs(engine)
+    labs = running.inspect(found, relative_to=Path.cwd())
     if output == "json":
         print_json(labs)
         return
@@ -100,7 +102,7 @@ def inspect(lab: str | None, output: str) -> None:
         for row in nodes
     ]
     if not rows:
-        click.echo("no lab runs" if name is None else f"lab {name} does not run")
+        click.echo("no lab runs")
         return
     print_table(["LAB", "NAME", "KIND", "IMAGE", "STATE", "STATUS"], rows)
 
@@ -115,13 +117,13 @@ def exec_(lab: str, node: str, argv: tuple[str, ...], output: str) -> None:
 
     Example: labgen exec bigip-calico bigip-1 -- vtysh -c 'show bgp summary'
     """
-    from labgen.lab.operate import ContainerCommands
-    from labgen.runtime.docker import DockerRuntime
+    from labgen.lab import running
 
-    name, _ = resolve_name(lab)
     argv = argv[1:] if argv[0] == "--" else argv
     stdin = None if sys.stdin is None or sys.stdin.isatty() else _piped()
-    done = ContainerCommands(name, DockerRuntime()).run(node, argv, stdin=stdin, timeout=3600.0)
+    engine = runtime()
+    commands = running.EngineCommands(engine, running.find(engine, resolve_name(lab)[0]))
+    done = commands.run(node, argv, stdin=stdin, timeout=3600.0)
     if output == "json":
         print_json({"node": node, "cmd": list(argv), "return-code": done.code,
                     "stdout": done.stdout, "stderr": done.stderr})  # fmt: skip
@@ -152,14 +154,11 @@ def logs(lab: str, node: str, tail: int | None, follow: bool) -> None:
 
     Example: labgen logs bigip-calico kube-master --tail 20
     """
-    from labgen.lab.operate import nodes_of
-    from labgen.runtime.docker import DockerRuntime
+    from labgen.lab import running
 
-    runtime = DockerRuntime()
-    nodes = nodes_of(resolve_name(lab)[0], runtime)
-    if node not in nodes:
-        raise InputError(f"no node {node}", hint=f"nodes: {', '.join(nodes)}")
-    for text in runtime.logs(nodes[node].id, tail=tail, follow=follow):
+    engine = runtime()
+    found = running.find(engine, resolve_name(lab)[0])
+    for text in running.logs(engine, found, node, tail=tail, follow=follow):
         click.echo(text)
 
 
@@ -183,7 +182,7 @@ def verify(lab: str, output: str, junit: str | None, story: bool) -> None:
     from labgen.report.junit import junit as as_junit
 
     opened = project(lab)
-    findings = climb(opened.design, evidence_of(opened))
+    findings = climb(opened.design, evidence_of(opened, runtime()))
     if junit is not None:
         from labgen.lab.files import write_atomically
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labgen import images
+from labgen.capture import sniffing
 from labgen.errors import LabError, LabgenError
 from labgen.lab import files, naming
 from labgen.lab.destroy import remove_containers
@@ -156,6 +157,7 @@ class _Deploy:
         if there:
             remove_containers(self.runtime, there)
         files.remove_temporaries(self.place.directory)
+        sniffing.forget(self.place.directory)
         files.write_all(self.place.root, self.artefacts)
         self._make_bind_sources()
         try:

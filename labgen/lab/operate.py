@@ -1,68 +1,28 @@
-"""What one does with labs that run: find them, wait for BGP, take their evidence."""
+"""What one does with labs that run: find their specs, wait for BGP."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from labgen.design.model import Daemon, Design, Speaker
-from labgen.errors import LabError
-from labgen.lab import naming
-from labgen.lab.project import Project
+from labgen.design.model import Daemon, Design, Network, Speaker
+from labgen.lab import running
 from labgen.lab.wait import wait_until
 from labgen.observe import bird, frr, kernel
-from labgen.runtime.docker import DockerRuntime
-from labgen.runtime.protocol import Commands, Container, Runtime
+from labgen.runtime.protocol import Commands, Runtime
 
 CONVERGED_SECONDS = 60.0
 
 
-def running_labs(runtime: Runtime | None = None) -> dict[str, str]:
-    """Labs with containers: name to the spec that each was deployed from."""
-    runtime = runtime or DockerRuntime()
-    labs = {}
-    for container in runtime.containers({naming.LAB: None}):
-        directory = container.labels.get(naming.DIRECTORY)
-        spec = container.labels.get("labgen.spec")
-        if directory and spec:
-            labs[container.labels[naming.LAB]] = str(Path(directory).parent / spec)
-    return labs
-
-
-def nodes_of(lab: str, runtime: Runtime) -> dict[str, Container]:
-    """A lab's node containers by node name. Raises LabError when there are none."""
-    found = {
-        container.labels[naming.NODE]: container
-        for container in runtime.containers({naming.LAB: lab})
-        if naming.NODE in container.labels
-    }
-    if not found:
-        known = ", ".join(sorted(running_labs(runtime))) or "none"
-        raise LabError(
-            f"lab {lab} does not run", hint=f"running: {known}; `labgen deploy` starts one"
-        )
-    return found
-
-
-class ContainerCommands:
-    """Runs commands in a lab's nodes through the engine's exec."""
-
-    def __init__(self, lab: str, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._nodes = nodes_of(lab, runtime)
-
-    def run(self, node, argv, *, stdin=None, timeout=30.0):  # type: ignore[no-untyped-def]
-        """Run `argv` in a node. Raises LabError naming a node that is not there or does not run."""
-        container = self._nodes.get(node)
-        if container is None:
-            raise LabError(f"node {node}: no such node", hint=f"nodes: {', '.join(self._nodes)}")
-        if not container.running:
-            raise LabError(
-                f"node {node}: its container is {container.state}",
-                hint="see `labgen logs`; `labgen deploy --reconfigure` replaces the lab",
-            )
-        data = stdin.encode() if stdin is not None else None
-        return self._runtime.run(container.id, argv, stdin=data, timeout=timeout)
+def specs_of_running(runtime: Runtime) -> dict[str, Path]:
+    """Labs that labgen deployed: name to the spec that each was deployed from."""
+    specs = {}
+    for lab in running.labs(runtime):
+        for container in lab.nodes.values():
+            if spec := container.labels.get("labgen.spec"):
+                specs[lab.name] = lab.topology_file.parent / spec
+    return specs
 
 
 def wait_converged(
@@ -121,15 +81,12 @@ def _established(speaker: Speaker, commands: Commands) -> set[object]:
     return {peer.address for peer in peers if peer.state == "Established"}
 
 
-def _installed(expected: set[object], speaker: Speaker, commands: Commands) -> set[object]:
-    there: set[object] = set()
+def _installed(
+    expected: AbstractSet[Network], speaker: Speaker, commands: Commands
+) -> set[Network]:
+    there: set[Network] = set()
     for version, argv in ((4, kernel.ROUTES), (6, kernel.ROUTES6)):
-        if any(getattr(prefix, "version", 4) == version for prefix in expected):
+        if any(prefix.version == version for prefix in expected):
             text = commands.run(speaker.node, argv).check().stdout
             there |= {r.prefix for r in kernel.parse_routes(text, version=version)}
     return there
-
-
-def is_deployed(project: Project, runtime: Runtime) -> bool:
-    """Whether any node of the project's lab is there."""
-    return bool(runtime.containers({naming.LAB: project.name}))

@@ -39,3 +39,9 @@ def wait_until(
         if waited >= deadline:
             raise NotReady(what, waited=waited, last=describe(seen))
         pause(min(interval, max(0.0, deadline - waited)))
+
+
+def follow_pause(seconds: float = 0.05) -> bool:
+    """Between two looks at something that grows; always true, for loops that a reader ends."""
+    time.sleep(seconds)
+    return True

@@ -12,7 +12,8 @@ from labgen.evidence import Address, FibRoute, Network
 
 ROUTES = ("ip", "-j", "-4", "route", "show", "table", "main")
 ROUTES6 = ("ip", "-j", "-6", "route", "show", "table", "main")
-COUNTERS = ("cat", "/proc/net/netstat", "/proc/net/snmp")
+# PID 1 is in the node's network namespace whoever asks; `self` may not be in its PID namespace
+COUNTERS = ("cat", "/proc/1/net/netstat", "/proc/1/net/snmp")
 
 
 def parse_routes(text: str, *, version: int = 4) -> tuple[FibRoute, ...]:

@@ -89,6 +89,10 @@ class DockerRuntime:
     def __init__(self, api: APIClient | None = None) -> None:
         self.api = api if api is not None else client()
 
+    def close(self) -> None:
+        """Give up the connections to the engine."""
+        self.api.close()
+
     def create(self, spec: ContainerSpec) -> str:
         api = self.api
         with translated(f"create {spec.name}"):

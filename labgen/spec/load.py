@@ -118,12 +118,15 @@ def _expected(detail: ErrorDetails) -> str:
 def _real_keys(location: tuple[int | str, ...], value: Any) -> KeyPath:
     """Pydantic's location without the parts it adds itself (union tags, `[key]`)."""
     keys: list[str | int] = []
-    here = value
+    here: Any = value
     for part in location:
-        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
-            here = here[part]
-        else:
-            continue  # a union's tag, or pydantic's `[key]`
+        match here, part:
+            case dict(), _ if part in here:
+                here = here[part]
+            case list(), int() if part < len(here):
+                here = here[part]
+            case _:
+                continue  # a union's tag, or pydantic's `[key]`
         keys.append(part)
     return tuple(keys)
 

@@ -10,10 +10,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from labgen.lab.running import EngineCommands, find
-
 from labgen.lab.attach import project_of
 from labgen.lab.observe import take
+from labgen.lab.running import EngineCommands, find
 from labgen.runtime.docker import DockerRuntime
 
 
@@ -33,8 +32,8 @@ class Recorder:
 
 
 def main(lab: str, directory: Path) -> None:
-    project = project_of(lab)
     runtime = DockerRuntime()
+    project = project_of(lab, runtime)
     recorder = Recorder(EngineCommands(runtime, find(runtime, project.name)))
     take(project.design, recorder, lambda: None)
     directory.mkdir(parents=True, exist_ok=True)

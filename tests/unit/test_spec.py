@@ -37,7 +37,7 @@ def test_a_lab_is_found_by_file_and_by_directory(tmp_path: Path) -> None:
 
 # old text, new text, (line that holds the new text), words the error must have
 BAD = {
-    "unknown key": ("    resources: [calico]", "    resourcs: [calico]", "did you mean `resources`"),
+    "unknown key": ("resources: [calico]", "resourcs: [calico]", "did you mean `resources`"),
     "unknown top key": ("description:", "descripton:", "did you mean `description`"),
     "missing key": ("vlan: internal\n        address: 10.1.20.5", "vlan: internal", "`address`"),
     "duplicate address": ("10.1.20.21}", "10.1.20.20}", "belongs to `kube-master`"),
