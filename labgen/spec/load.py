@@ -59,13 +59,30 @@ def load(path: Path) -> LoadedSpec:
     try:
         spec = Spec.model_validate(document.value)
     except ValidationError as error:
-        found = {str(p): p for p in (_shape_problem(d, document) for d in error.errors())}
-        raise InputErrors(list(found.values())) from None
+        problems = [_shape_problem(detail, document) for detail in _details(error)]
+        raise InputErrors(list({str(p): p for p in problems}.values())) from None
     loaded = LoadedSpec(spec, path, document)
     problems = list(_cross_check(loaded))
     if problems:
         raise InputErrors(problems)
     return loaded
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    """Every error, unknown keys first; a key that is only misspelt is not also missing."""
+    found = error.errors()
+    unknown = [d for d in found if d["type"] == "extra_forbidden"]
+    meant = {(d["loc"][:-1], near) for d in unknown if (near := _meant(d["loc"]))}
+    others = [d for d in found if d["type"] != "extra_forbidden"]
+    return unknown + [
+        d for d in others if d["type"] != "missing" or (d["loc"][:-1], d["loc"][-1]) not in meant
+    ]
+
+
+def _meant(location: tuple[int | str, ...]) -> str | None:
+    """The known key that an unknown one resembles."""
+    near = difflib.get_close_matches(str(location[-1]), _known_keys(location), n=1)
+    return near[0] if near else None
 
 
 def _shape_problem(detail: ErrorDetails, document: Document) -> InputError:
@@ -74,9 +91,9 @@ def _shape_problem(detail: ErrorDetails, document: Document) -> InputError:
     mark = document.mark(keys)
     match detail["type"]:
         case "extra_forbidden":
-            known = _known_keys(detail["loc"])
-            near = difflib.get_close_matches(str(keys[-1]), known, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+            near = _meant(detail["loc"])
+            known = ", ".join(_known_keys(detail["loc"]))
+            hint = f"did you mean `{near}`?" if near else f"known: {known}"
             return InputError(f"{name}: unknown key `{keys[-1]}`", mark=mark, hint=hint)
         case "missing":
             missing = detail["loc"][-1]
