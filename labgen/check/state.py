@@ -144,6 +144,10 @@ def _fib_problems(route: ExpectedRoute, table: tuple[FibRoute, ...]) -> Iterator
     if not found:
         yield f"{route.prefix} is missing"
         return
+    rival = min((f for f in table if f.prefix == route.prefix), key=lambda f: f.metric)
+    if rival not in found:
+        yield f"{route.prefix} is overridden: {_kernel(rival)}"
+        return
     hops = {hop for f in found for hop, _ in f.next_hops if hop is not None}
     if hops != set(route.next_hops):
         yield f"{route.prefix} goes via {_list(sorted(map(str, hops)))}, not {_hops(route)}"

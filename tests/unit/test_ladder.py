@@ -176,6 +176,13 @@ def fib_lacks_it(design: Design, evidence: Evidence) -> tuple[Design, Evidence]:
     return design, changed_node(evidence, "bigip-1", fib=())
 
 
+def fib_overridden(design: Design, evidence: Evidence) -> tuple[Design, Evidence]:
+    """A static route with a better metric hides BGP's."""
+    fib = view(evidence, "bigip-1").fib
+    rivals = tuple(replace(f, protocol="static", metric=1) for f in fib)
+    return design, changed_node(evidence, "bigip-1", fib=(*fib, *rivals))
+
+
 def fib_elsewhere(design: Design, evidence: Evidence) -> tuple[Design, Evidence]:
     """The kernel sends it to somebody else."""
     hop = (IPv4Address("10.1.20.99"), "eth1")
@@ -207,6 +214,7 @@ DRILLS = [
     (rib_lacks_it, Rung.RIB, "192.168.221.192/26 is missing"),
     (rib_next_hop, Rung.RIB, "its next hop 10.1.20.20 is unusable"),
     (fib_lacks_it, Rung.FIB, "192.168.221.192/26 is missing"),
+    (fib_overridden, Rung.FIB, "192.168.221.192/26 is overridden"),
     (fib_elsewhere, Rung.FIB, "goes via 10.1.20.99, not 10.1.20.20"),
     (no_reply, Rung.TRAFFIC, "0 of 2 replies"),
     (wrong_ttl, Rung.TRAFFIC, "TTL 62"),
