@@ -72,7 +72,7 @@ def deploy(
     """
     place = naming.Place(plan.name, directory.resolve() / topology_file.name, _owner())
     work = _Deploy(plan, artefacts, place, runtime, progress)
-    refused = work.conflict(reconfigure=reconfigure)
+    refused = work.elsewhere(work.existing())  # before anything is written or built
     if refused is not None:
         raise refused
     runtime.ensure_images(
@@ -108,6 +108,7 @@ class _Deploy:
         self.pids: dict[str, int] = {}
         self.wired: set[LinkPlan] = set()
         self.bridged = False
+        self.new_files: tuple[Path, ...] = ()
 
     def existing(self) -> tuple[Container, ...]:
         """The lab's containers as they are now, left-overs of a killed deploy included."""
@@ -116,27 +117,29 @@ class _Deploy:
         by_id = {container.id: container for container in (*foreign, *found)}
         return tuple(c for c in by_id.values() if c.labels.get(naming.ROLE) != "wiring")
 
-    def conflict(self, *, reconfigure: bool) -> LabError | None:
-        """Why this lab may not be deployed here and now; None when it may."""
-        there = self.existing()
+    def elsewhere(self, there: Sequence[Container]) -> LabError | None:
+        """A lab of this name that stands at another place: never ours to touch."""
         name = self.plan.name
         for container in there:
-            topology = container.labels.get("clab-topo-file", "")
+            topology = container.labels.get("clab-topo-file", str(self.place.topology_file))
             if topology != str(self.place.topology_file):
                 return LabError(
-                    f"a lab named {name} runs already, from {topology or 'another tool'}",
+                    f"a lab named {name} runs already, from {topology}",
                     hint=f"`labgen destroy {name}` removes it, or give this one another name",
                 )
-        if not there or reconfigure or self.is_running(there):
-            return None
+        return None
+
+    def different(self, there: Sequence[Container]) -> LabError:
+        """A lab of this name and place that is not the one to deploy."""
+        name, total = self.plan.name, len(self.plan.nodes)
         running = sum(container.running for container in there)
-        if running < len(self.plan.nodes):
-            what = f"is only partly there ({running} of {len(self.plan.nodes)} nodes run)"
-        else:
-            what = "runs with another configuration"
+        what = (
+            f"is only partly there ({running} of {total} nodes run)"
+            if running < total
+            else "runs with another configuration"
+        )
         return LabError(
-            f"lab {name} {what}",
-            hint="`--reconfigure` replaces it, `labgen destroy` removes it",
+            f"lab {name} {what}", hint="`--reconfigure` replaces it, `labgen destroy` removes it"
         )
 
     def is_running(self, there: Sequence[Container]) -> bool:
@@ -147,20 +150,22 @@ class _Deploy:
 
     def run(self, wait: Wait | None, *, reconfigure: bool) -> Deployment:
         """Under the lock: look once more, then act."""
-        refused = self.conflict(reconfigure=reconfigure)
+        there = self.existing()
+        refused = self.elsewhere(there)
         if refused is not None:
             raise refused
-        there = self.existing()
         if self.is_running(there):
             self.progress(Event(Step.UNCHANGED, f"lab {self.plan.name} runs already, unchanged"))
             return self._result(changed=False)
+        if there and not reconfigure:
+            raise self.different(there)
         if there:
             remove_containers(self.runtime, there)
         files.remove_temporaries(self.place.directory)
         sniffing.forget(self.place.directory)
-        files.write_all(self.place.root, self.artefacts)
-        self._make_bind_sources()
         try:
+            self.new_files = files.write_all(self.place.root, self.artefacts)
+            self._make_bind_sources()
             wirer = self._bring_up()
         except BaseException:
             self._roll_back()
@@ -298,9 +303,11 @@ class _Deploy:
                 for container in self.runtime.containers({naming.DEPLOYMENT: self.deployment})
                 if container.labels.get(naming.NODE) == node
             ),
-            "gone",
+            "",
         )
-        return LabError(f"node {node} ended ({status}); it said last: {self._last_words(node)}")
+        # the engine may not have noticed yet
+        how = f" ({status})" if status and not status.startswith("Up") else ""
+        return LabError(f"node {node} ended{how}; it said last: {self._last_words(node)}")
 
     def _last_words(self, node: str) -> str:
         try:
@@ -314,6 +321,8 @@ class _Deploy:
         with contextlib.suppress(LabgenError):
             mine = self.runtime.containers({naming.DEPLOYMENT: self.deployment})
             remove_containers(self.runtime, mine)
+        for path in self.new_files:
+            path.unlink(missing_ok=True)
 
     def _write_state(self) -> None:
         topology = self.artefacts.get(self.place.topology_file.name)

@@ -41,17 +41,20 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
     return True
 
 
-def write_all(root: Path, artefacts: Mapping[str, bytes]) -> None:
+def write_all(root: Path, artefacts: Mapping[str, bytes]) -> tuple[Path, ...]:
     """Write every artefact; keys are relative to `root` and may not leave it.
 
-    Raises InputError for a key that does, before anything is written, and HostError.
+    Returns the files that were not there before. Raises InputError for a key that does leave,
+    before anything is written, and HostError.
     """
     for key in artefacts:
         parts = PurePosixPath(key)
         if parts.is_absolute() or ".." in parts.parts:
             raise InputError(f"artefact {key!r} lies outside the lab")
+    new = tuple(root / key for key in artefacts if not (root / key).exists())
     for key, content in artefacts.items():
         write_atomically(root / key, content)
+    return new
 
 
 @contextlib.contextmanager

@@ -42,13 +42,14 @@ class Lab:
 
 
 def until_routes(commands: Commands) -> None:
-    """Wait until the stand-in's kernel holds every block."""
-    wait_until(
-        lambda: commands.run("bigip-1", ["ip", "route"]).check().stdout,
-        lambda text: all(f"{block} " in text for block in BLOCKS),
-        deadline=30,
-        what="every block in the stand-in's kernel",
-    )
+    """Wait until every kernel that routes holds every block."""
+    for node in ("bigip-1", "n1", "n2"):
+        wait_until(
+            lambda node=node: commands.run(node, ["ip", "route"]).check().stdout,
+            lambda text: all(f"{block} " in text for block in BLOCKS),
+            deadline=30,
+            what=f"every block in the kernel of {node}",
+        )
 
 
 @pytest.fixture(scope="session")
