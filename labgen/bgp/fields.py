@@ -206,9 +206,13 @@ def _notification_fields(message: Notification) -> dict[str, Any]:
 
 
 class JsonLines:
-    """Writes messages as JSON, one line each. Attribute sets repeat: each is written once."""
+    """Writes messages as JSON, one line each. Attribute sets repeat: each is written once.
 
-    def __init__(self) -> None:
+    `name_files` adds the field `file`, for frames of several files.
+    """
+
+    def __init__(self, *, name_files: bool = False) -> None:
+        self._name_files = name_files
         self._sets: dict[int, tuple[PathAttributes, str]] = {}
         self._attributes: dict[int, tuple[PathAttribute, str]] = {}
         self._ends: dict[Flow, str] = {}
@@ -250,6 +254,8 @@ class JsonLines:
         label = kind.label if kind is not None else f"TYPE-{wire.type_code}"
         frames = wire.frames
         more = f'"frames":{_dumps(frames)},' if len(frames) > 1 else ""
+        if self._name_files:
+            more += f'"file":{_dumps(wire.file)},'
         return (
             f'{{"frame":{frames[-1]},{more}"time":{seconds}.{fraction:09d},{ends},'
             f'"type":"{label}","length":{wire.length}'

@@ -20,8 +20,10 @@ from labgen.capture.framing import Framing, plausible_header
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labgen.bgp.attributes import IpAddress
     from labgen.bgp.codec import Decoder
     from labgen.bgp.messages import Open
+    from labgen.capture.surroundings import QuotedPacket
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _MODULUS = 1 << 32
@@ -296,7 +298,7 @@ class Connection:
         self.first: Seen | None = None
         self.last: Seen | None = None
         self.acknowledged = False
-        self.icmp_errors: list[IcmpError] = []
+        self._quotes: list[tuple[int, Seen, IpAddress, QuotedPacket]] = []
         self.messages: list[WireMessage] = []
         self.opens: tuple[Open | None, Open | None] = (None, None)
         self._emit = emit
@@ -335,6 +337,13 @@ class Connection:
         if flags & FIN:
             half.fin = half.fin or seen
         half.last_identity = (segment.identity, segment.seq, segment.length)
+
+    def quote(self, side: int, seen: Seen, sender: IpAddress, quoted: QuotedPacket) -> None:
+        """An ICMP error quotes a packet that side `side` sent."""
+        self.first = self.first or seen
+        self.last = seen
+        if len(self._quotes) < _MAX_FACTS:
+            self._quotes.append((side, seen, sender, quoted))
 
     def _syn(self, side: int, half: HalfConnection, segment: Segment) -> None:
         repeated = half.isn == segment.seq
@@ -390,7 +399,10 @@ class Connection:
             from_server=theirs.facts(),
             handshake_complete=self.acknowledged or bool(ours.octets or theirs.octets),
             messages=tuple(sorted(self.messages, key=lambda m: (m.time_ns, m.frame))),
-            icmp_errors=tuple(self.icmp_errors),
+            icmp_errors=tuple(
+                IcmpError(seen, sender, q.type, q.code, q.name, side == client, q.mtu)
+                for side, seen, sender, q in self._quotes
+            ),
         )
 
     def _client_side(self, ports: frozenset[int]) -> int:
