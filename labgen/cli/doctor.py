@@ -26,8 +26,9 @@ class Remark:
 @click.command()
 @click.option("--engine", is_flag=True, help="Make a Docker engine answer, installing and "
               "starting Debian's as root where there is none.")  # fmt: skip
+@click.option("--stop-engine", is_flag=True, help="Stop the engine that labgen started, if any.")
 @click.option("--quiet", is_flag=True, help="Say nothing when all is well.")
-def doctor(engine: bool, quiet: bool) -> None:
+def doctor(engine: bool, stop_engine: bool, quiet: bool) -> None:
     """Say what is missing on this machine, and how to get it.
 
     \b
@@ -37,9 +38,15 @@ def doctor(engine: bool, quiet: bool) -> None:
     if engine:
         from labgen.runtime.engine import ensure_engine
 
-        said = ensure_engine(install=True, say=lambda text: click.echo(text, err=True))
+        version = ensure_engine(start=True, say=lambda text: click.echo(text, err=True))
         if not quiet:
-            click.echo(said)
+            click.echo(f"Docker engine {version} answers")
+        return
+    if stop_engine:
+        from labgen.runtime.engine import stop_own_engine
+
+        stopped = stop_own_engine()
+        click.echo("engine stopped" if stopped else "no engine of labgen's making runs here")
         return
     remarks = list(_examine())
     bad = [r for r in remarks if not r.good and r.needed]
@@ -75,7 +82,8 @@ def _engine() -> Iterator[Remark]:
         return
     try:
         version = runtime.api.version()
-        yield Remark("Docker engine", True, f"{version['Version']} on Linux {version['KernelVersion']}")
+        found = f"{version['Version']} on Linux {version['KernelVersion']}"
+        yield Remark("Docker engine", True, found)
         yield from _images(runtime)
     finally:
         runtime.close()
