@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from labgen.calico.resources import Resources
 from labgen.design import calico_nodes, routers
-from labgen.design.forecast import forecast
 from labgen.design.model import Design, Segment
 from labgen.design.plan import short
 from labgen.design.sessions import derive
@@ -62,7 +61,6 @@ def build(
         pods=tuple(pod for cluster in clusters for pod in cluster.pods),
         speakers=speakers,
         sessions=sessions,
-        forecast=forecast(speakers, sessions),
         notes=(*(n for c in clusters for n in c.notes), *(n for r in decided for n in r.notes)),
         source=source,
     )
