@@ -62,7 +62,8 @@ def floor_seconds(runtime: DockerRuntime, root: Path) -> float:
     name = "rt-floor"
     plan = sample.plan(name)
     place = naming.Place(name, root / f"{name}.clab.yml")
-    files.write_all(root, sample.artefacts(name))
+    place.directory.mkdir()
+    files.write_all(root, sample.artefacts(name), place.directory)
     common = naming.lab_labels(place, plan_digest="", deployment="floor")
     specs = [naming.container_spec(place, plan, node, common) for node in plan.nodes]
     api = runtime.api
