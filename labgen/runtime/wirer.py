@@ -48,7 +48,7 @@ class Wirer:
             ContainerSpec(
                 name=f"labgen-wiring-{lab}-{secrets.token_hex(4)}",
                 image=images.reference("segment"),
-                entrypoint=("python3", "/opt/labgen/wire.py", str(LIFETIME_SECONDS)),
+                entrypoint=("python3", "-I", "-S", "/opt/labgen/wire.py", str(LIFETIME_SECONDS)),
                 labels={**labels, "labgen.role": ROLE},
                 cap_add=tuple(sorted({*CAPABILITIES, *cap_add})),
                 network_mode="host",
