@@ -123,7 +123,11 @@ class Wirer:
         request = {
             "op": "run", "pid": pid, "argv": list(argv), "stdin": stdin or "", "timeout": timeout,
         }  # fmt: skip
-        answer = self._ask(request, timeout + REPLY_SECONDS)
+        try:
+            answer = self._ask(request, timeout + REPLY_SECONDS)
+        except LabError as error:
+            why = error.message.removeprefix("wiring: ")
+            raise LabError(f"{node}: `{' '.join(argv)}`: {why}") from error
         return Completed(node, tuple(argv), answer["code"], answer["stdout"], answer["stderr"])
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from labgen.errors import InputError, LabError
 from labgen.lab import running
 from labgen.lab.deploy import deploy
 from labgen.lab.destroy import destroy
+from labgen.lab.wait import wait_until
 from labgen.plan import Role
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("runtime-lifecycle")]
@@ -236,3 +237,23 @@ def test_an_ordinary_user_of_the_docker_group_deploys_and_owns_every_file(runtim
         finally:
             destroy("rt-user", runtime=runtime)
         assert not (root / "clab-rt-user").exists()
+
+
+def test_the_wiring_container_ends_with_the_process_that_made_it(runtime):
+    code = (
+        "from labgen.runtime.docker import DockerRuntime\n"
+        "from labgen.runtime.wirer import Wirer\n"
+        "wirer = Wirer(DockerRuntime(), 'rt-orphan', {'labgen.lab': 'rt-orphan'})\n"
+        "print('up', flush=True)\n"
+        "import signal; signal.pause()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    assert runtime.containers({"labgen.lab": "rt-orphan"})
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait_until(
+        lambda: runtime.containers({"labgen.lab": "rt-orphan"}), lambda left: not left,
+        deadline=10, what="its end",
+    )  # fmt: skip
