@@ -65,6 +65,11 @@ def _inside(opener: Statement, standing: Sequence[Statement]) -> list[Statement]
     return [s for s in standing if s.scope and s.scope[-1].identity == opener.identity]
 
 
+def _within(opener: Statement, standing: Sequence[Statement]) -> list[Statement]:
+    """What stands in a section or in one inside it."""
+    return [s for s in standing if any(o.identity == opener.identity for o in s.scope)]
+
+
 def _section(opener: Statement, standing: Sequence[Statement]) -> list[str]:
     inside = _inside(opener, standing)
     return [opener.text(), *(f" {s.text(reveal=True)}" for s in inside), "!"]
@@ -82,15 +87,15 @@ def _interfaces(standing: Sequence[Statement], names: Iterable[str]) -> list[str
 
 
 def _router(opener: Statement, standing: Sequence[Statement]) -> list[str]:
-    own = [s for s in _inside(opener, standing) if s.rule.opens is None]
     families = [s for s in _inside(opener, standing) if s.rule.opens]
-    flat = [s for f in families if _is_ipv4_unicast(f) for s in _inside(f, standing)]
-    text = [opener.text(), *(f" {s.text(reveal=True)}" for s in (*own, *flat))]
+    flat = [s for s in _within(opener, standing) if s.section == (opener.identity,)]
+    text = [opener.text(), *(f" {s.text(reveal=True)}" for s in flat if s.rule.opens is None)]
     for family in families:
         if _is_ipv4_unicast(family):
             continue
         shown = family.text().removesuffix(" unicast")
-        inside = [f" {s.text(reveal=True)}" for s in _inside(family, standing)]
+        own = [s for s in _inside(family, standing) if s not in flat]
+        inside = [f" {s.text(reveal=True)}" for s in own]
         text += [" !", f" {shown}", *inside, " exit-address-family"]
     return [*text, "!"]
 

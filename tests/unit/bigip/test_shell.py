@@ -288,6 +288,15 @@ def test_running_config_reads_back_as_the_same_configuration(path: Path) -> None
     assert identities(text) <= identities(first)
 
 
+def test_what_follows_an_interface_is_not_swallowed_by_it() -> None:
+    text = "interface internal\nip route 10.9.0.0/16 null0\nip prefix-list P permit any\n"
+    shell = Shell(Host("h"), RecordedFrr(), InMemory(text))
+    shown = shell.line("show running-config")
+    assert "interface internal\n!\n" in shown
+    assert "\nip route 10.9.0.0/16 null0\n" in shown
+    assert "\nip prefix-list P permit any\n" in shown
+
+
 def test_modifiers(lab: Lab) -> None:
     assert lab.type("show ip bgp summary | include 10.1.20.22").count("\n") == 1
     assert lab.type("show ip bgp summary | begin Total") == "Total number of neighbors 5\n"
