@@ -263,14 +263,15 @@ def open_capture(path: Path) -> RecordReader:
         # Unbuffered: a live capture is read as it comes, not when a megabyte is full.
         return RecordReader(os.fdopen(0, "rb", buffering=0, closefd=False), "standard input")
     try:
-        stream: BinaryIO = path.open("rb", buffering=0)
-        if path.is_file():
-            zipped = stream.read(2) == b"\x1f\x8b"
-            stream.seek(0)
-            if zipped:
-                stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]  # reads alike
+        if path.is_file() and _is_gzip(path):
+            return RecordReader(gzip.GzipFile(path), str(path))  # type: ignore[arg-type]  # reads alike
+        return RecordReader(path.open("rb", buffering=0), str(path))
     except FileNotFoundError:
         raise CaptureError(f"{path}: no such file", hint="check the path") from None
     except OSError as error:
         raise CaptureError(f"{path}: cannot be read: {error.strerror}") from None
-    return RecordReader(stream, str(path))
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
