@@ -55,7 +55,6 @@ def _inputs(function: Any) -> Any:
             "--endpoint-status",
             type=click.Path(path_type=Path),
             metavar="DIR",
-            envvar="CALICO_ENDPOINT_STATUS_PATH_PREFIX",
             help="Felix's endpoint-status files of the node (local workload peers).",
         ),
         click.option("--node", required=True, metavar="NAME", help="The node to render."),
@@ -133,8 +132,12 @@ def validate(paths: Sequence[Path]) -> None:
 def _configuration(paths: Sequence[Path], node: str, status: Path | None) -> NodeConfig:
     from labgen.calico import confd, resources, validate
     from labgen.calico.refused import refusals
-    from labgen.calico.status import load_endpoint_status
+    from labgen.calico.status import SUBDIRECTORY, load_endpoint_status
 
+    place = status
+    prefix = os.environ.get("CALICO_ENDPOINT_STATUS_PATH_PREFIX")
+    if place is None and prefix and (Path(prefix) / SUBDIRECTORY).is_dir():
+        place = Path(prefix) / SUBDIRECTORY
     given = resources.load(paths)
     for notice in (*given.notices, *validate.check(given)):
         click.echo(f"labgen: warning: {notice}", err=True)
@@ -142,7 +145,7 @@ def _configuration(paths: Sequence[Path], node: str, status: Path | None) -> Nod
         given,
         node,
         environment={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        endpoint_status=load_endpoint_status(status) if status else (),
+        endpoint_status=load_endpoint_status(place) if place else (),
     )
     for text in (*config.notices, *(f"BIRD refuses {text}" for text in refusals(config))):
         click.echo(f"labgen: warning: {text}", err=True)

@@ -96,6 +96,9 @@ def test_endpoint_status(cluster: Path, tmp_path: Path) -> None:
     for directory in (status, status.parent):
         invoke(*argv, "--endpoint-status", directory)
         assert "Local_Workload_10_48_0_7" in (tmp_path / "o" / "bird.cfg").read_text()
+    (tmp_path / "o" / "bird.cfg").unlink()
+    invoke(*argv, env={"CALICO_ENDPOINT_STATUS_PATH_PREFIX": str(status.parent)})
+    assert "Local_Workload_10_48_0_7" in (tmp_path / "o" / "bird.cfg").read_text()
     for text, message in (
         ("{", "not valid JSON"),
         ("[]", "a JSON object"),
