@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from labgen.calico.node_config import Address
-    from labgen.calico.resources import Resources
+    from labgen.calico.resources import BlockAffinity, Resources
     from labgen.calico.specs import BGPConfigurationSpec
 
     Network = IPv4Network | IPv6Network
@@ -90,8 +90,8 @@ class Confd:
             spec = affinity.spec
             live = spec.deleted.lower() != "true" and spec.state != "pending"
             if live and spec.type in ("", "host"):
-                block = Block(ip_network(spec.cidr, strict=False), spec.state)
-                self._blocks.setdefault(spec.node, []).append(block)
+                network = affinity_network(affinity)
+                self._blocks.setdefault(spec.node, []).append(Block(network, spec.state))
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -273,6 +273,17 @@ class Confd:
             if other is not node and version in other.wireguard
         )
         return tuple(sorted((a for a in found if a is not None), key=lambda a: f"{a})"))
+
+
+def affinity_network(affinity: BlockAffinity) -> Network:
+    """The block. Raises InputError for a text that is no CIDR."""
+    try:
+        return ip_network(affinity.spec.cidr, strict=False)
+    except ValueError:
+        raise InputError(
+            f"{affinity.id}: spec.cidr = '{affinity.spec.cidr}' is no CIDR",
+            mark=affinity.mark("spec", "cidr"),
+        ) from None
 
 
 def hashed_router_id(node_name: str) -> str:

@@ -194,7 +194,7 @@ class Decoder:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
+            details = error.errors(include_url=False)
         strange = [d for d in details if d["type"] == "extra_forbidden"]
         if lenient and len(strange) == len(details):
             for detail in strange:
@@ -236,7 +236,14 @@ def _reason(kind: str, detail: Mapping[str, Any], loc: KeyPath) -> str:
     name = _dotted(loc)
     if kind == "extra_forbidden":
         return f"field in document is not recognized or is in the wrong location: {name}"
+    value = detail["input"]
     text = str(detail["msg"]).removeprefix("Value error, ")
+    if kind == "missing":
+        return f"error with field {name} (it is required)"
+    if kind == "literal_error":
+        allowed = str(detail["ctx"]["expected"]).removeprefix("'', ")
+        given = value if isinstance(value, str | int | float) else "…"
+        return f"error with field {name} = '{given}' (supported values: {allowed})"
     wants = {
         "string_type": "a text is wanted",
         "bool_type": "true or false is wanted",

@@ -60,6 +60,7 @@ def _inputs(function: Any) -> Any:
             "--endpoint-status",
             type=click.Path(path_type=Path),
             metavar="DIR",
+            envvar="CALICO_ENDPOINT_STATUS_PATH_PREFIX",
             help="Felix's endpoint-status files of the node (local workload peers).",
         ),
         click.option("--node", required=True, metavar="NAME", help="The node to render."),
@@ -117,12 +118,30 @@ def diff(paths: Sequence[Path], node: str, endpoint_status: Path | None) -> None
         click.echo(f"{node}: nothing to adapt, BIRD 1.6.8 gets Calico's own text")
 
 
+@calico.command()
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)
+def validate(paths: Sequence[Path]) -> None:
+    """Check resources against Calico's rules; each PATH is a file or a directory."""
+    from labgen.calico import resources
+    from labgen.calico.validate import check
+
+    given = resources.load(paths)
+    check(given, strict=True)
+    for notice in given.notices:
+        click.echo(f"labgen: warning: {notice}", err=True)
+    left = f"; {len(given.ignored)} of other kinds are left out" if given.ignored else ""
+    click.echo(f"{len(given.every())} resources are valid{left}")
+
+
 def _configuration(paths: Sequence[Path], node: str, status: Path | None) -> NodeConfig:
-    from labgen.calico import confd, resources
+    from labgen.calico import confd, resources, validate
+    from labgen.calico.refused import refusals
     from labgen.calico.status import load_endpoint_status
 
     given = resources.load(paths)
-    for notice in given.notices:
+    for notice in (*given.notices, *validate.check(given)):
         click.echo(f"labgen: warning: {notice}", err=True)
     config = confd.compute(
         given,
@@ -130,7 +149,7 @@ def _configuration(paths: Sequence[Path], node: str, status: Path | None) -> Nod
         environment={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         endpoint_status=load_endpoint_status(status) if status else (),
     )
-    for text in config.notices:
+    for text in (*config.notices, *(f"BIRD refuses {text}" for text in refusals(config))):
         click.echo(f"labgen: warning: {text}", err=True)
     return config
 
