@@ -84,7 +84,8 @@ def _documents(manifest: Manifest) -> Iterator[Document]:
 
 def _objects(value: Any) -> Iterator[Document]:
     if not isinstance(value, Mapping) or not value.get("kind"):
-        raise FileRefused(f"Object 'Kind' is missing in '{json.dumps(value)}'")
+        shown = json.dumps(value, separators=(",", ":"), default=str)
+        raise FileRefused(f"Object 'Kind' is missing in '{shown}'")
     version, name = str(value.get("apiVersion", "")), str(value["kind"])
     of_list = by_version(version, name.removesuffix("List")) if name.endswith("List") else None
     if of_list is not None:
