@@ -60,3 +60,16 @@ def test_nodes_that_come_and_go(calicoctl: Calicoctl) -> None:
     three = (*NODES, "node3")
     assert affected(before, with_it, three) == three
     assert affected(with_it, before, three) == NODES, "node3 has no files any more"
+
+
+def test_a_pool_under_another_name_renders_the_same(calicoctl: Calicoctl) -> None:
+    text = calicoctl("get pool default-ipv4-ippool -o yaml --export").stdout
+    again = text.replace("default-ipv4-ippool", "renamed").replace(
+        "  creationTimestamp: null\n", ""
+    )
+    before = calicoctl.store.resources()
+    calicoctl("delete pool default-ipv4-ippool")
+    assert calicoctl("create -f -", again).status == 0
+    after = calicoctl.store.resources()
+    assert before.ip_pools[0].name != after.ip_pools[0].name
+    assert affected(before, after, NODES) == ()
