@@ -89,7 +89,10 @@ def _objects(value: Any) -> Iterator[Document]:
     version, name = str(value.get("apiVersion", "")), str(value["kind"])
     of_list = by_version(version, name.removesuffix("List")) if name.endswith("List") else None
     if of_list is not None:
-        for item in value.get("items") or ():
+        items = value.get("items") or ()
+        if not isinstance(items, list | tuple):
+            raise FileRefused(f"error with field items of {name} (a list is wanted)")
+        for item in items:
             if not isinstance(item, Mapping):
                 raise FileRefused(f"an item of {name} is not an object")
             yield from _objects({**item, "apiVersion": version, "kind": of_list.name})

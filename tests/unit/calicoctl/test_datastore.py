@@ -8,7 +8,7 @@ import pytest
 
 from labgen.calico import admission, datastore
 from labgen.calico.datastore import GROUP, VERSION, Key
-from labgen.calico.defaults import go_duration, with_defaults
+from labgen.calico.defaults import go_duration
 from labgen.calico.gotypes import duration
 from labgen.errors import InputError
 from tests.unit.calicoctl.conftest import stamps
@@ -74,11 +74,23 @@ def test_a_refusal_is_one_line_of_our_tree(calicoctl: Calicoctl) -> None:
 
 
 def test_defaults_are_filled_in() -> None:
-    spec = with_defaults(pool("x", "fd00::/64", blockSize=None))["spec"]
+    spec = datastore.completed(pool("x", "fd00::/64", blockSize=None))["spec"]
     assert spec == {
         "cidr": "fd00::/64", "blockSize": 122, "ipipMode": "Never", "vxlanMode": "Never",
         "nodeSelector": "all()", "allowedUses": ["Workload", "Tunnel"],
         "assignmentMode": "Automatic",
+    }  # fmt: skip
+
+
+def test_scalars_are_kept_as_go_decodes_them() -> None:
+    spec = {
+        "peerIP": "10.0.0.1", "asNumber": "1.1", "localASNumber": "7", "maxRestartTime": "120s",
+        "nodeSelector": None, "node": 12, "filters": [1, True],
+    }  # fmt: skip
+    peer = {"apiVersion": VERSION, "kind": "BGPPeer", "metadata": {"name": "x"}, "spec": spec}
+    assert datastore.completed(peer)["spec"] == {
+        "peerIP": "10.0.0.1", "asNumber": 65537, "localASNumber": 7, "maxRestartTime": "2m0s",
+        "node": "12", "filters": ["1", "true"],
     }  # fmt: skip
 
 
