@@ -366,6 +366,25 @@ CASES = {
         resource("WorkloadEndpoint", "w", "{}", "namespace: y"),
         "resource namespace does not match client namespace. y != x",
     ),
+    # what calico-node alone writes
+    "apply the ClusterInformation": bad(
+        "apply -f -",
+        resource("ClusterInformation", "default"),
+        "failed to apply 'ClusterInformation' resource: [operation apply is not supported on "
+        "ClusterInformation: resource is readonly]",
+    ),
+    "create the ClusterInformation": bad(
+        "create -f -",
+        resource("ClusterInformation", "default"),
+        "failed to create 'ClusterInformation' resource: [operation create or apply is not "
+        "supported on ClusterInformation]",
+    ),
+    "delete the ClusterInformation": bad(
+        "delete clusterinfo default",
+        "",
+        "Failed to delete 'ClusterInformation' resource: operation delete is not supported on "
+        "ClusterInformation\n",
+    ),
     # labels
     "label": ok("label node node2 rack=b", "", "Successfully set label rack on node node2"),
     "label again": ok(
