@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from labgen import yaml_source
 from labgen.calico.defaults import with_defaults
-from labgen.calico.resources import Resources, parse
+from labgen.calico.resources import Resource, Resources, parse
+from labgen.calico.specs import NodeSpec
 from labgen.errors import InputError, Mark
 from labgen.yaml_source import Document as YamlDocument
 
@@ -159,6 +160,41 @@ def seeded(documents: Iterable[Mapping[str, Any]], stamps: Stamps) -> Datastore:
         for single in flattened(document):
             store = store.put(completed(canonical(single)), stamps)
     return store
+
+
+def documents_of(resources: Resources) -> list[Document]:
+    """Typed resources as documents to seed a store with; `seeded(...).resources()` equals them.
+
+    A Node is written as Calico sees it, because a Kubernetes Node may have been the source. Kinds
+    without a part in routing come along if they are Calico's; others are left out.
+    """
+    kept = [item for item in resources.ignored if item.api_version == VERSION]
+    return [_document_of(item) for item in (*resources.every(), *kept)]
+
+
+def _document_of(resource: Resource[Any]) -> Document:
+    if not isinstance(resource.spec, NodeSpec):
+        return _plain(resource.raw)
+    given = resource.raw.get("metadata")
+    metadata = {
+        **_identity(given if isinstance(given, Mapping) else {}),
+        "name": resource.name,
+        "labels": dict(resource.labels),
+        "annotations": dict(resource.annotations),
+    }
+    spec = resource.spec.model_dump(by_alias=True, exclude_defaults=True, exclude_none=True)
+    return {
+        "apiVersion": VERSION,
+        "kind": "Node",
+        "metadata": {key: value for key, value in metadata.items() if value},
+        "spec": _plain(spec),
+    }
+
+
+def _plain(value: Mapping[str, Any]) -> Document:
+    """A copy in JSON's types: what was a tuple is a list."""
+    made: Document = json.loads(json.dumps(value))
+    return made
 
 
 def completed(document: Mapping[str, Any]) -> Document:

@@ -61,7 +61,7 @@ def _wanted(session: Session, arguments: Arguments) -> list[Document]:
 
     Raises FileRefused, NothingGiven, Refused.
     """
-    if paths := arguments.all("filename"):
+    if paths := [path for path in arguments.all("filename") if path]:
         return manifests.load(
             paths,
             session.read,

@@ -536,6 +536,28 @@ def test_help(calicoctl: Calicoctl, name: str) -> None:
     assert "Usage:\n  calicoctl " in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        ("help", "calicoctl COMMAND"),
+        ("--help", "calicoctl COMMAND"),
+        ("help get", "calicoctl get [KIND [NAME...]] [flags]"),
+        ("help ipam", "calicoctl ipam COMMAND"),
+        ("help ipam show", "calicoctl ipam show [flags]"),
+        ("ipam nothing", "calicoctl ipam COMMAND"),
+        ("ipam show -h", "calicoctl ipam show [flags]"),
+    ],
+)
+def test_help_is_about_what_was_asked(calicoctl: Calicoctl, line: str, usage: str) -> None:
+    result = calicoctl(line)
+    assert result.status == 0
+    assert f"Usage:\n  {usage}\n" in result.stdout
+
+
+def test_an_empty_filename_is_none(calicoctl: Calicoctl) -> None:
+    assert calicoctl("get --filename= nodes").stdout.startswith("NAME    \nnode1")
+
+
 @pytest.mark.parametrize("name", ABSENT)
 def test_what_labgen_leaves_out_says_what_to_do(calicoctl: Calicoctl, name: str) -> None:
     result = calicoctl(name)
