@@ -39,6 +39,17 @@ def test_a_dump_with_lists_and_server_side_fields() -> None:
     assert found.ip_pools[0].raw["metadata"]["uid"] == "x"
 
 
+def test_calicoctls_array_of_several_results() -> None:
+    found = parse(
+        "- apiVersion: projectcalico.org/v3\n  kind: IPPool\n  metadata: {name: p}\n"
+        "  spec: {cidr: 10.48.0.0/16}\n"
+        "- apiVersion: projectcalico.org/v3\n  kind: BGPPeer\n  metadata: {name: tor}\n"
+        "  spec:\n    peerIP: 10.0.0.1\n"
+    )
+    assert str(found.bgp_peers[0].mark("spec", "peerIP")) == "given.yaml:9:5"
+    assert len(found.ip_pools) == 1
+
+
 def test_scalars_as_go_reads_them() -> None:
     found = parse(
         "apiVersion: projectcalico.org/v3\nkind: Node\nmetadata:\n  name: 12\n"
@@ -225,6 +236,20 @@ def test_load_takes_files_and_directories_once(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("not yaml: [")
     found = resources.load([tmp_path, tmp_path / "n2.yaml"])
     assert [item.name for item in found.nodes] == ["n1", "n2"]
+
+
+def test_other_yaml_in_a_directory_is_left_out_and_a_named_file_is_not(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text(node("n1", "10.0.0.1/24"))
+    values = tmp_path / "values.yaml"
+    values.write_text("replicas: 3\n")
+    found = resources.load([tmp_path])
+    assert [item.name for item in found.nodes] == ["n1"]
+    assert str(found.notices[0]) == f"{values}:1:1: no Kubernetes resource; left out"
+    with pytest.raises(InputError, match="has no apiVersion"):
+        resources.load([tmp_path, values])
+    values.write_text("kind: BGPPeer\n")
+    with pytest.raises(InputError, match="has no apiVersion"):
+        resources.load([tmp_path])
 
 
 def test_load_names_what_is_missing(tmp_path: Path) -> None:
