@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from labgen import yaml_source
@@ -204,8 +205,28 @@ def completed(document: Mapping[str, Any]) -> Document:
     """
     if key_of(document).group != GROUP:
         return dict(document)
+    if document["kind"] == "IPAMBlock":
+        _check_block(document)
     decoded = parse([yaml_document(document)]).every()
     return with_defaults(document, decoded[0].spec if decoded else None)
+
+
+def _check_block(document: Mapping[str, Any]) -> None:
+    """An IPAMBlock has no typed form; what IPAM reads of it must make sense."""
+    try:
+        spec = document["spec"]
+        size = ip_network(spec["cidr"]).num_addresses
+        used = [index for index in spec["allocations"] if index is not None]
+        held = [entry["handle_id"] for entry in spec["attributes"]]
+        sound = len(spec["allocations"]) <= size and all(0 <= index < len(held) for index in used)
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise InputError(
+            f"{key_of(document)}: spec wants a cidr, allocations (null or the number of an "
+            "attribute, one for each address) and attributes with a handle_id",
+            hint="take it as `kubectl get ipamblocks -o yaml` prints it",
+        )
 
 
 def flattened(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
