@@ -12,7 +12,9 @@ from labgen import __version__
 from labgen.errors import LabgenError
 
 # command -> "module:attribute"; a command's module is imported only when it is used
-_COMMANDS: dict[str, str] = {}
+_COMMANDS: dict[str, str] = {
+    "calico": "labgen.cli.calico:calico",
+}
 
 
 class LazyGroup(click.Group):
