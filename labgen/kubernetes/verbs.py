@@ -16,7 +16,7 @@ from labgen.kubernetes.admission import admit
 from labgen.kubernetes.controllers import settle
 from labgen.kubernetes.errors import KubectlError, ServerError, already_exists, not_found
 from labgen.kubernetes.kinds import Ref
-from labgen.kubernetes.labels import check_labels
+from labgen.kubernetes.labels import check_labels, is_dns_label
 from labgen.kubernetes.manifests import Manifest
 from labgen.kubernetes.objects import (
     Container,
@@ -48,9 +48,17 @@ _NOT_APPLIED = (
 
 
 def create(
-    state: ClusterState, manifests: Iterable[Manifest], *, source: str, now: datetime
+    state: ClusterState,
+    manifests: Iterable[Manifest],
+    *,
+    source: str,
+    now: datetime,
+    save_config: bool = False,
 ) -> Outcome:
-    """`kubectl create -f SOURCE`: objects that exist already are errors."""
+    """`kubectl create -f SOURCE`: objects that exist already are errors.
+
+    `save_config` remembers the file as `kubectl apply` does.
+    """
     out: list[str] = []
     problems: list[InputError] = []
     for item in manifests:
@@ -58,7 +66,7 @@ def create(
         try:
             if state.get(at) is not None:
                 raise already_exists(at.kind.resource, at.name)
-            state = _stored(state, item.item, now)
+            state = _stored(state, _sent(item) if save_config else item.item, now)
             out.append(f"{at} created")
         except ServerError as error:
             problems.append(_when(error, "creating", source))
@@ -80,8 +88,7 @@ def apply(
         known = state.get(at)
         try:
             if known is None:
-                sent = _with_meta(item.item, replace(item.item.meta, applied=item.raw))
-                state = _stored(state, sent, now)
+                state = _stored(state, _sent(item), now)
                 out.append(f"{at} created")
                 continue
             wanted = _merged(state, known, item)
@@ -99,6 +106,27 @@ def _when(error: ServerError, doing: str, source: str) -> ServerError:
     if error.reason == "Invalid":
         return error
     return ServerError(error.reason, f'error when {doing} "{source}": {error.detail}')
+
+
+def create_namespace(state: ClusterState, name: str, *, now: datetime) -> Outcome:
+    """`kubectl create namespace NAME`. Raises InputError for what is no DNS label."""
+    if not is_dns_label(name):
+        raise ServerError(
+            "Invalid",
+            f'The Namespace "{name}" is invalid: metadata.name: Invalid value: "{name}": a '
+            "lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+            "and must start and end with an alphanumeric character",
+            bare=True,
+        )
+    at = Ref(kinds.NAMESPACE, "", name)
+    if state.get(at) is not None:
+        return Outcome(state, problems=(already_exists("namespaces", name),))
+    return Outcome(state.having(states.namespace(state, name, now)), (f"{at} created",))
+
+
+def _sent(item: Manifest) -> Object:
+    """The object with the memory of the file that it came from."""
+    return _with_meta(item.item, replace(item.item.meta, applied=item.raw))
 
 
 def _with_meta(item: Object, meta: Meta) -> Object:
