@@ -85,7 +85,7 @@ class Call:
     def named(self, words: Sequence[str]) -> list[tuple[Kind, str]]:
         """Kinds and names of the words; an empty name stands for every object of the kind."""
         if not words:
-            raise self.wrong("You must specify the type of resource")
+            raise self.wrong("Required resource not specified.")
         if any("/" in word for word in words):
             pairs = []
             for word in words:

@@ -6,6 +6,7 @@ Events) are absent rather than invented.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from labgen.kubernetes.objects import (
     EndpointSlice,
     Node,
     Object,
+    Phase,
     Pod,
     ReplicaSet,
     Service,
@@ -143,17 +145,26 @@ def _pod(pod: Pod, view: View) -> str:
 
 
 def _container(container: Container, pod: Pod | None) -> str:
+    """A container of a pod, or of a template where `pod` is None (its name stands deeper then)."""
     ports = [f"{p.container_port}/{p.protocol.value}" for p in container.ports]
     fields: list[Field] = [("Image", container.image)]
     fields.append(("Port" if len(ports) < 2 else "Ports", ", ".join(ports) or NONE))
-    if container.command:
-        fields.append(("Command", container.command))
-    if container.args:
-        fields.append(("Args", container.args))
+    text = f"  {container.name}:\n" if pod is not None else f"   {container.name}:\n"
+    if container.command or container.args:
+        # a list ends the column of values, and another column starts below it
+        text += _fields(fields, "    ")
+        fields = []
+    for key, words in (("Command", container.command), ("Args", container.args)):
+        if words:
+            text += f"    {key}:\n" + "".join(f"      {word}\n" for word in words)
     if pod is not None:
         fields.append(("Ready", str(pod.ready)))
-    fields.append(("Environment", [f"{env.name}:  {env.value}" for env in container.env]))
-    return f"  {container.name}:\n" + _fields(fields, "    ")
+    if not container.env:
+        return text + _fields([*fields, ("Environment", NONE)], "    ")
+    text += _fields(fields, "    ") if fields else ""
+    width = max(len(env.name) for env in container.env) + 1
+    lines = (f"      {f'{env.name}:'.ljust(width)}  {env.value}\n" for env in container.env)
+    return text + "    Environment:\n" + "".join(lines)
 
 
 def _service(service: Service, view: View) -> str:
@@ -210,37 +221,54 @@ def _endpoints(slices: Iterable[EndpointSlice], name: str) -> str:
 
 
 def _workload(item: Deployment | ReplicaSet | DaemonSet, view: View) -> str:
-    fields: list[Field] = _head(item)
+    selector: Field = ("Selector", str(item.selector) or NONE)
+    labels: Field = ("Labels", _pairs(item.meta.labels))
+    annotations: Field = ("Annotations", _pairs(item.meta.annotations, ": "))
     if isinstance(item, Deployment):
-        fields.append(("CreationTimestamp", item.meta.created.strftime(_TIME)))
-    fields += [
-        ("Selector", str(item.selector) or NONE),
-        ("Labels", _pairs(item.meta.labels)),
-        ("Annotations", _pairs(item.meta.annotations, ": ")),
-    ]
-    if isinstance(item, DaemonSet):
+        created: Field = ("CreationTimestamp", item.meta.created.strftime(_TIME))
+        fields = [*_head(item), created, labels, annotations, selector]
+        return _fields([*fields, ("Replicas", _replicas(item, view))]) + _template(item.template)
+    if isinstance(item, ReplicaSet):
+        fields = [*_head(item), selector, labels, annotations]
+        if item.meta.owner is not None:
+            owner = item.meta.owner
+            fields.append(("Controlled By", f"{owner.kind.name}/{owner.name}"))
         pods = view.state.pods_of(ref(item))
-        fields.insert(2, ("Node-Selector", joined(item.template.spec.node_selector)))
-        fields.append(("Desired Number of Nodes Scheduled", str(len(pods))))
-        fields.append(("Current Number of Nodes Scheduled", str(len(pods))))
-        if item.stands_for is not StandsFor.OWN_CONTAINERS:
-            fields.append((STANDS_FOR, item.stands_for.value))
-    else:
-        pods = pods_behind(item, view.state)
-        ready = sum(pod.ready for pod in pods)
-        counts = f"{item.replicas} desired | {len(pods)} total | {ready} available"
-        fields.append(("Replicas", f"{counts} | {len(pods) - ready} unavailable"))
-    if item.meta.owner is not None:
-        fields.append(("Controlled By", f"{item.meta.owner.kind.name}/{item.meta.owner.name}"))
-    return _fields(fields) + _template(item.template)
+        fields.append(("Replicas", f"{len(pods)} current / {item.replicas} desired"))
+        return _fields([*fields, ("Pods Status", _statuses(pods))]) + _template(item.template)
+    pods = view.state.pods_of(ref(item))
+    node_selector: Field = ("Node-Selector", joined(item.template.spec.node_selector))
+    fields = [("Name", item.meta.name), selector, node_selector, labels, annotations]
+    if item.stands_for is not StandsFor.OWN_CONTAINERS:
+        fields[-1] = ("Annotations", [f"{STANDS_FOR}: {item.stands_for.value}"])
+    text = _fields(fields)
+    text += f"Desired Number of Nodes Scheduled: {len(pods)}\n"
+    text += f"Current Number of Nodes Scheduled: {len(pods)}\n"
+    return text + f"Pods Status:  {_statuses(pods)}\n" + _template(item.template)
+
+
+def _replicas(item: Deployment, view: View) -> str:
+    pods = pods_behind(item, view.state)
+    ready = sum(pod.ready for pod in pods)
+    return (
+        f"{item.replicas} desired | {len(pods)} updated | {len(pods)} total | {ready} available | "
+        f"{item.replicas - ready} unavailable"
+    )
+
+
+def _statuses(pods: Iterable[Pod]) -> str:
+    found = Counter(pod.phase for pod in pods)
+    waiting = found[Phase.PENDING] + found[Phase.CREATING]
+    return (
+        f"{found[Phase.RUNNING]} Running / {waiting} Waiting / "
+        f"{found[Phase.COMPLETED]} Succeeded / 0 Failed"
+    )
 
 
 def _template(template: PodTemplate) -> str:
     text = "Pod Template:\n" + _fields([("Labels", _pairs(template.labels))], "  ")
-    text += "  Containers:\n"
-    for container in template.spec.containers:
-        text += "".join(f" {line}\n" for line in _container(container, None).splitlines())
-    return text
+    containers = (_container(container, None) for container in template.spec.containers)
+    return text + "  Containers:\n" + "".join(containers)
 
 
 def _endpoint_slice(item: EndpointSlice) -> str:

@@ -45,6 +45,10 @@ VERBS: Mapping[str, Verb] = {
     "logs": Verb(kubectl_pods.LOGS, kubectl_pods.logs, "logs POD [-f] [--tail N]"),
 }
 COVERED = (*VERBS, "config")
+_NO_CLUSTER = {
+    "cluster": 'error: no server found for cluster "{}"',
+    "context": "Error in configuration: context was not found for specified context: {}",
+}
 
 session_ended = kubectl_pods.session_ended
 
@@ -66,7 +70,7 @@ def kubectl(argv: Sequence[str], clusters: Clusters, *, read: Reader, now: datet
 def _line(error: InputError) -> str:
     """kubectl starts every refusal of its own with `error: `; the server's have their own start."""
     text = str(error)
-    return text if text.startswith(("error: ", "Error from server", "The ")) else f"error: {text}"
+    return text if text.startswith(("error: ", "Error ", "The ")) else f"error: {text}"
 
 
 def _answer(argv: Sequence[str], clusters: Clusters, read: Reader, now: datetime) -> Answer:
@@ -100,18 +104,15 @@ def _verb(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 def cluster_of(parsed: Parsed, clusters: Clusters) -> ClusterState:
     """The cluster that `--cluster`, `--context` or the current context means."""
-    for flag in ("cluster", "context"):
+    running = "running: " + (", ".join(sorted(clusters.states)) or "none")
+    for flag, reason in _NO_CLUSTER.items():
         name = parsed.value(flag)
         if name and name not in clusters.states:
-            raise KubectlError(
-                f'{flag} "{name}" does not exist',
-                hint="running: " + (", ".join(sorted(clusters.states)) or "none"),
-            )
+            raise InputError(reason.format(name), hint=running)
     name = parsed.value("cluster") or parsed.value("context") or clusters.current or ""
     if name not in clusters.states:
         raise KubectlError(
             "no cluster is chosen",
-            hint="write --cluster NAME, or kubectl config use-context NAME; running: "
-            + (", ".join(sorted(clusters.states)) or "none"),
+            hint=f"write --cluster NAME, or kubectl config use-context NAME; {running}",
         )
     return clusters.states[name]

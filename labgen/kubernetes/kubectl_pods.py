@@ -8,7 +8,7 @@ from datetime import datetime
 from labgen.errors import InputError
 from labgen.kubernetes import kinds, verbs
 from labgen.kubernetes.call import Call, whole_number
-from labgen.kubernetes.errors import KubectlError
+from labgen.kubernetes.errors import KubectlError, ServerError
 from labgen.kubernetes.flags import Flag, switch
 from labgen.kubernetes.labels import check_labels
 from labgen.kubernetes.objects import (
@@ -182,7 +182,13 @@ def _pod(call: Call, word: str) -> Pod:
     """A pod by name, or the first one of a `deployment/NAME`, `ds/NAME` or `rs/NAME`."""
     kind_word, slash, name = word.rpartition("/")
     kind = call.kind(kind_word) if slash else kinds.POD
-    item = call.object(call.at(kind, name))
+    try:
+        item = call.object(call.at(kind, name))
+    except ServerError as error:
+        if call.verb != "logs" or kind is not kinds.POD:
+            raise
+        where = f'in namespace "{call.namespace}"'
+        raise KubectlError(f"error from server (NotFound): {error.detail} {where}") from None
     if isinstance(item, Pod):
         return item
     if isinstance(item, Deployment | ReplicaSet):

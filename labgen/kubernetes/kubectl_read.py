@@ -61,7 +61,7 @@ def _found(call: Call) -> tuple[Groups, list[InputError], bool]:
     named = call.named(call.words)
     everywhere = call.parsed.on("all-namespaces")
     by_name = any(name for _, name in named)
-    if everywhere and by_name:
+    if everywhere and by_name and any(kind.namespaced for kind, _ in named):
         raise KubectlError("a resource cannot be retrieved by name across all namespaces")
     if by_name and call.parsed.value("selector"):
         raise KubectlError("selectors and the all flag cannot be used when passing resource names")

@@ -124,9 +124,7 @@ def label(call: Call) -> Answer:
         key, sign, value = word.partition("=")
         key = key if sign else word.removesuffix("-")
         if key in changes:
-            raise KubectlError(
-                f'can not both modify and remove a label in the same command: "{key}"'
-            )
+            raise KubectlError("can not both modify and remove a label in the same command")
         changes[key] = value if sign else None
     if not changes:
         raise KubectlError("at least one label update is required")

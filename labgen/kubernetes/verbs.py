@@ -280,7 +280,8 @@ def scale(state: ClusterState, refs: Iterable[Ref], replicas: int, *, now: datet
     for at in refs:
         item = state.get(at)
         if item is None:
-            problems.append(not_found(at.kind.resource, at.name))
+            missing = not_found(at.kind.resource, at.name).detail
+            problems.append(KubectlError(f"no objects passed to scale {missing}"))
         elif isinstance(item, ReplicaSet) and item.meta.owner is not None:
             problems.append(
                 KubectlError(
