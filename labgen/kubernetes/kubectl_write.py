@@ -134,7 +134,7 @@ def label(call: Call) -> Answer:
 
 
 def _is_change(word: str) -> bool:
-    return "=" in word or (word.endswith("-") and "/" not in word)
+    return "=" in word or word.endswith("-")
 
 
 def scale(call: Call) -> Answer:

@@ -15,8 +15,8 @@ from labgen.kubernetes import state as states
 from labgen.kubernetes.admission import admit
 from labgen.kubernetes.controllers import settle
 from labgen.kubernetes.errors import KubectlError, ServerError, already_exists, not_found
-from labgen.kubernetes.kinds import Ref
-from labgen.kubernetes.labels import check_labels, is_dns_label
+from labgen.kubernetes.kinds import Kind, Ref
+from labgen.kubernetes.labels import RFC_1123, check_labels, is_dns_label
 from labgen.kubernetes.manifests import Manifest
 from labgen.kubernetes.objects import (
     Container,
@@ -110,18 +110,17 @@ def _when(error: ServerError, doing: str, source: str) -> ServerError:
 
 def create_namespace(state: ClusterState, name: str, *, now: datetime) -> Outcome:
     """`kubectl create namespace NAME`. Raises InputError for what is no DNS label."""
-    if not is_dns_label(name):
-        raise ServerError(
-            "Invalid",
-            f'The Namespace "{name}" is invalid: metadata.name: Invalid value: "{name}": a '
-            "lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-            "and must start and end with an alphanumeric character",
-            bare=True,
-        )
+    _check_name(kinds.NAMESPACE, name)
     at = Ref(kinds.NAMESPACE, "", name)
     if state.get(at) is not None:
         return Outcome(state, problems=(already_exists("namespaces", name),))
     return Outcome(state.having(states.namespace(state, name, now)), (f"{at} created",))
+
+
+def _check_name(kind: Kind, name: str) -> None:
+    if not is_dns_label(name):
+        reason = f'metadata.name: Invalid value: "{name}": {RFC_1123}'
+        raise ServerError("Invalid", f'The {kind.name} "{name}" is invalid: {reason}', bare=True)
 
 
 def _sent(item: Manifest) -> Object:
@@ -309,6 +308,7 @@ def run(
     spec = PodSpec((container,), host_network=host_network, restart_policy=restart_policy)
     pod = Pod(Meta(name, namespace, chosen), spec)
     try:
+        _check_name(kinds.POD, name)  # it names the container too
         check_labels(chosen, lambda _: None)
         if state.get(at) is not None:
             raise already_exists(at.kind.resource, name)
