@@ -1,7 +1,7 @@
 """Records of pcap and pcapng files, read in pieces so that memory stays bounded.
 
-pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. scapy's readers build an object
-for each packet and lose interface names: this reader is some twenty times as fast.
+pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. docs/wire.md says why this is not
+left to scapy.
 """
 
 from __future__ import annotations
