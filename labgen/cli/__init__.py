@@ -12,7 +12,7 @@ from labgen import __version__
 from labgen.errors import LabgenError
 
 # command -> "module:attribute"; a command's module is imported only when it is used
-_COMMANDS: dict[str, str] = {}
+_COMMANDS: dict[str, str] = {"wire": "labgen.cli.wire:wire"}
 
 
 class LazyGroup(click.Group):

@@ -1,0 +1,510 @@
+"""What a capture tells about BGP: frozen values that checks and diagnosis read.
+
+    Capture -> WireSession (two addresses) -> Conversation (one TCP connection) -> WireMessage
+
+A `Conversation` also holds what is not BGP data but explains it: unanswered SYNs, resets, TTLs,
+the MD5 option, ICMP errors that quote it. Times are nanoseconds since the epoch; frames are
+numbered from 1 in each file, as Wireshark numbers them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, NamedTuple
+
+from labgen.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update
+from labgen.bgp.negotiated import Negotiated, negotiate
+from labgen.bgp.vocabulary import IPV4_UNICAST, FsmState, MessageType
+from labgen.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labgen.bgp.attributes import IpAddress, PathAttributes
+    from labgen.bgp.codec import Decoder
+    from labgen.bgp.nlri import IpNetwork
+    from labgen.bgp.vocabulary import Family
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SocketAddress:
+    """One end of a TCP connection."""
+
+    address: IpAddress
+    port: int
+
+    def __str__(self) -> str:
+        if self.address.version == 6:
+            return f"[{self.address}]:{self.port}"
+        return f"{self.address}:{self.port}"
+
+
+class Seen(NamedTuple):
+    """Where and when something stands in a capture."""
+
+    time_ns: int
+    file: str
+    frame: int
+
+
+class Flow:
+    """One direction of a connection: who sends to whom, and how what it says must be read.
+
+    `decoder` follows what the OPENs negotiate.
+    """
+
+    __slots__ = ("decoder", "dst", "src")
+
+    def __init__(self, src: SocketAddress, dst: SocketAddress, decoder: Decoder) -> None:
+        self.src = src
+        self.dst = dst
+        self.decoder = decoder
+
+
+class WireMessage:
+    """One BGP message of a capture. Its body is decoded when first asked for.
+
+    `frames` are the frames whose segments carry it, `frame` the one where it ends, `time_ns` that
+    frame's time. `raw` are the octets present, `length` what its header says. Exactly one of
+    `message` and `error` is not None.
+    """
+
+    __slots__ = ("_error", "_message", "file", "flow", "frames", "length", "raw", "time_ns")
+
+    def __init__(
+        self,
+        flow: Flow,
+        raw: bytes,
+        frames: tuple[int, ...],
+        time_ns: int,
+        file: str,
+        error: DecodeError | None = None,
+    ) -> None:
+        self.flow = flow
+        self.raw = raw
+        self.frames = frames
+        self.time_ns = time_ns
+        self.file = file
+        self.length = (raw[16] << 8 | raw[17]) if len(raw) >= 18 else len(raw)
+        self._error = error
+        self._message: Message | None = None
+
+    @property
+    def frame(self) -> int:
+        return self.frames[-1]
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.time_ns, self.file, self.frames[-1])
+
+    @property
+    def time(self) -> float:
+        """Seconds since the epoch; `time_ns` has the full precision."""
+        return self.time_ns / 1e9
+
+    @property
+    def src(self) -> SocketAddress:
+        return self.flow.src
+
+    @property
+    def dst(self) -> SocketAddress:
+        return self.flow.dst
+
+    @property
+    def type_code(self) -> int:
+        """The header's type field, or 0 where the capture cut it off."""
+        return self.raw[18] if len(self.raw) >= 19 else 0
+
+    @property
+    def type(self) -> MessageType | None:
+        """The message's type; None where the header names none that exists."""
+        code = self.type_code
+        return MessageType(code) if 1 <= code <= 5 else None
+
+    @property
+    def message(self) -> Message | None:
+        """The decoded message, or None where `error` says why not."""
+        if self._message is None and self._error is None:
+            try:
+                self._message = self.flow.decoder.decode(self.raw)
+            except DecodeError as error:
+                self._error = DecodeError(
+                    error.reason, offset=error.offset, reference=error.reference, frame=self.frame
+                )
+        return self._message
+
+    @property
+    def error(self) -> DecodeError | None:
+        """Why the message cannot be decoded. A receiver would reset the session (RFC 7606)."""
+        return self._error if self.message is None else None
+
+    def __repr__(self) -> str:
+        kind = self.type.label if self.type else "?"
+        return f"WireMessage({self.file}#{self.frame} {self.src} > {self.dst} {kind})"
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmission:
+    """A segment sent more than once. `offset` is octets from the flow's start."""
+
+    offset: int
+    length: int
+    times: int
+    first: Seen
+    last: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Octets that the capture lacks; reading went on at the next marker. `seen` is where."""
+
+    seen: Seen
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpError:
+    """An ICMP error whose quoted packet belongs to a connection. `sender` reported it.
+
+    `type` and `code` are ICMP's for IPv4 or ICMPv6's for IPv6; `quotes_client` says whether the
+    quoted packet came from the client. `mtu` is what type 3 code 4 asks for, in octets.
+    """
+
+    seen: Seen
+    sender: IpAddress
+    type: int
+    code: int
+    name: str
+    quotes_client: bool
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFacts:
+    """What TCP tells about one direction, beside the octets it carried.
+
+    `syns` are its SYNs (for the server: SYN-ACKs), each retransmission included. `ttls` are IPv4
+    TTLs or IPv6 hop limits, as received: `handshake_ttls` on SYNs, `data_ttls` on segments with
+    data. `md5` counts segments with option 19 (RFC 2385). `unacknowledged` are octets that the
+    other end never acknowledged in the capture.
+    """
+
+    syns: tuple[Seen, ...] = ()
+    first_data: Seen | None = None
+    last_data: Seen | None = None
+    fin: Seen | None = None
+    rsts: tuple[Seen, ...] = ()
+    segments: int = 0
+    octets: int = 0
+    md5: int = 0
+    md5_syns: int = 0
+    mss: int | None = None
+    handshake_ttls: frozenset[int] = frozenset()
+    data_ttls: frozenset[int] = frozenset()
+    reset_ttls: frozenset[int] = frozenset()
+    retransmissions: int = 0
+    retransmitted: tuple[Retransmission, ...] = ()
+    duplicates: int = 0
+    out_of_order: int = 0
+    gaps: tuple[Gap, ...] = ()
+    unacknowledged: int = 0
+    largest_segment: int = 0
+    interfaces: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One TCP connection, or one attempt at it.
+
+    The client is the end that sent the SYN. Where the SYN is not in the capture
+    (`start_seen` False) it is the end whose port is not a BGP port.
+    """
+
+    client: SocketAddress
+    server: SocketAddress
+    start_seen: bool
+    first: Seen
+    last: Seen
+    from_client: FlowFacts
+    from_server: FlowFacts
+    handshake_complete: bool
+    messages: tuple[WireMessage, ...] = ()
+    icmp_errors: tuple[IcmpError, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """The SYN was answered by a RST."""
+        answered = bool(self.from_server.syns)
+        return bool(self.from_client.syns and self.from_server.rsts) and not answered
+
+    @property
+    def unanswered(self) -> bool:
+        """SYNs left, and nothing came back."""
+        return bool(self.from_client.syns) and not self.from_server.segments
+
+    @property
+    def resets(self) -> tuple[tuple[SocketAddress, Seen], ...]:
+        """Each RST with its sender, in time order."""
+        both = [(self.client, seen) for seen in self.from_client.rsts]
+        both += [(self.server, seen) for seen in self.from_server.rsts]
+        return tuple(sorted(both, key=lambda pair: pair[1].time_ns))
+
+    def of(self, sender: IpAddress | SocketAddress) -> FlowFacts:
+        """The facts of what this end sent."""
+        end = sender if isinstance(sender, SocketAddress) else None
+        is_client = end == self.client if end else sender == self.client.address
+        return self.from_client if is_client else self.from_server
+
+    def sent_by(self, sender: IpAddress | SocketAddress) -> tuple[WireMessage, ...]:
+        if isinstance(sender, SocketAddress):
+            return tuple(m for m in self.messages if m.src == sender)
+        return tuple(m for m in self.messages if m.src.address == sender)
+
+    def open_from(self, sender: IpAddress | SocketAddress) -> Open | None:
+        """The first OPEN that this end sent and that can be decoded."""
+        for message in self.sent_by(sender):
+            if message.type_code == MessageType.OPEN and isinstance(message.message, Open):
+                return message.message
+        return None
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """What the OPENs agree on, client's first; None unless both were seen."""
+        ours, theirs = self.open_from(self.client), self.open_from(self.server)
+        return negotiate(ours, theirs) if ours and theirs else None
+
+    @property
+    def notifications(self) -> tuple[WireMessage, ...]:
+        return tuple(m for m in self.messages if isinstance(m.message, Notification))
+
+    @property
+    def state(self) -> FsmState:
+        """The highest state of RFC 4271 section 8.2.2 that the wire proves was reached.
+
+        Established is proved by an UPDATE, a ROUTE-REFRESH or, after both OPENs, a KEEPALIVE from
+        both ends.
+        """
+        codes = {(m.src == self.client, m.type_code) for m in self.messages if m.error is None}
+        kinds = {code for _, code in codes}
+        alive = {(True, 4), (False, 4)} <= codes
+        opens = {(True, 1), (False, 1)} <= codes
+        if kinds & {2, 5} or (alive and (opens or not self.start_seen)):
+            return FsmState.ESTABLISHED
+        if opens:
+            return FsmState.OPEN_CONFIRM
+        if self.handshake_complete:
+            return FsmState.OPEN_SENT
+        return FsmState.CONNECT
+
+    @property
+    def established(self) -> Seen | None:
+        """Where the session provably is Established: the later of the two first KEEPALIVEs."""
+        if self.state is not FsmState.ESTABLISHED:
+            return None
+        firsts: dict[SocketAddress, Seen] = {}
+        for message in self.messages:
+            if message.type_code in (2, 4, 5) and message.error is None:
+                firsts.setdefault(message.src, message.seen)
+        return max(firsts.values(), default=None)
+
+
+class RouteEvent(NamedTuple):
+    """A prefix announced (with its attributes) or withdrawn (None) by one end."""
+
+    message: WireMessage
+    family: Family
+    prefix: IpNetwork
+    path_id: int | None
+    attributes: PathAttributes | None
+
+    @property
+    def announced(self) -> bool:
+        return self.attributes is not None
+
+
+@dataclass(frozen=True, slots=True)
+class WireSession:
+    """Everything two addresses said to each other over BGP, in time order.
+
+    `addresses` is sorted. Several conversations are restarts, failed attempts, or a connection
+    collision (RFC 4271 section 6.8).
+    """
+
+    addresses: tuple[IpAddress, IpAddress]
+    conversations: tuple[Conversation, ...]
+
+    @property
+    def messages(self) -> tuple[WireMessage, ...]:
+        """Every message of every conversation, by time."""
+        found = [m for c in self.conversations for m in c.messages]
+        return tuple(sorted(found, key=lambda m: m.time_ns))
+
+    def sent_by(self, sender: IpAddress) -> tuple[WireMessage, ...]:
+        return tuple(m for m in self.messages if m.src.address == sender)
+
+    def other(self, address: IpAddress) -> IpAddress:
+        """The end that is not `address`."""
+        first, second = self.addresses
+        return second if address == first else first
+
+    @property
+    def established(self) -> tuple[Conversation, ...]:
+        """The conversations that reached Established."""
+        return tuple(c for c in self.conversations if c.state is FsmState.ESTABLISHED)
+
+    @property
+    def current(self) -> Conversation | None:
+        """The conversation that counts now: the last one Established, else the last one."""
+        chosen = self.established or self.conversations
+        return chosen[-1] if chosen else None
+
+    def opens(self, sender: IpAddress) -> tuple[WireMessage, ...]:
+        """Every OPEN that this end sent."""
+        return tuple(m for m in self.sent_by(sender) if isinstance(m.message, Open))
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """What the current conversation agreed on."""
+        return self.current.negotiated if self.current else None
+
+    @property
+    def notifications(self) -> tuple[WireMessage, ...]:
+        return tuple(m for m in self.messages if isinstance(m.message, Notification))
+
+    @property
+    def collisions(self) -> tuple[tuple[Conversation, Conversation], ...]:
+        """Pairs of conversations, dialled from opposite ends, whose lifetimes overlap."""
+        ready = [c for c in self.conversations if c.handshake_complete and c.messages]
+        return tuple(
+            (one, two)
+            for i, one in enumerate(ready)
+            for two in ready[i + 1 :]
+            if one.client.address == two.server.address
+            and two.first.time_ns <= one.last.time_ns
+            and one.first.time_ns <= two.last.time_ns
+        )
+
+    def routes(
+        self, sender: IpAddress, *, conversation: Conversation | None = None
+    ) -> Iterator[RouteEvent]:
+        """What this end announced and withdrew, in wire order, in one or every conversation."""
+        messages = conversation.messages if conversation else self.messages
+        for message in messages:
+            if message.src.address == sender and message.type_code == MessageType.UPDATE:
+                yield from route_events(message)
+
+    def adj_rib_in(
+        self, sender: IpAddress, *, until_ns: int | None = None
+    ) -> dict[tuple[Family, IpNetwork, int | None], RouteEvent]:
+        """What the other end holds from `sender` (its Adj-RIB-In, RFC 4271 section 3.2) at the
+        end of the current conversation, or at `until_ns`, before any import policy."""
+        held: dict[tuple[Family, IpNetwork, int | None], RouteEvent] = {}
+        if self.current is None:
+            return held
+        for event in self.routes(sender, conversation=self.current):
+            if until_ns is not None and event.message.time_ns > until_ns:
+                break
+            key = (event.family, event.prefix, event.path_id)
+            if event.announced:
+                held[key] = event
+            else:
+                held.pop(key, None)
+        return held
+
+    def end_of_rib(self, sender: IpAddress, family: Family = IPV4_UNICAST) -> WireMessage | None:
+        """The first End-of-RIB of this end in the current conversation."""
+        for message in self.current.sent_by(sender) if self.current else ():
+            if message.type_code == MessageType.UPDATE:
+                update = message.message
+                if isinstance(update, Update) and update.end_of_rib == family:
+                    return message
+        return None
+
+
+def route_events(message: WireMessage) -> Iterator[RouteEvent]:
+    """The routes of one UPDATE: withdrawals first, as RFC 4271 section 4.3 orders them."""
+    update = message.message
+    if not isinstance(update, Update):
+        return
+    for family, block in update.withdrawn:
+        for route in block:
+            yield RouteEvent(message, family, route.prefix, route.path_id, None)
+    for family, block in update.announced:
+        for route in block:
+            yield RouteEvent(message, family, route.prefix, route.path_id, update.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class ArpQuestion:
+    """ARP requests (or IPv6 neighbour solicitations) of one address for another.
+
+    `sender` is the asker; `replies` counts answers that the capture holds.
+    """
+
+    sender: IpAddress
+    target: IpAddress
+    requests: int
+    replies: int
+    first: Seen
+    last: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class BfdFlow:
+    """BFD control packets of one direction (RFC 5880; port 3784 single-hop, 4784 multihop).
+
+    `states` are the states announced, changes only; `diagnostics` the diagnostic codes seen.
+    """
+
+    src: IpAddress
+    dst: IpAddress
+    port: int
+    packets: int
+    states: tuple[tuple[Seen, str], ...]
+    diagnostics: tuple[int, ...]
+    first: Seen
+    last: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """All that one capture (a file, or the files of one ring) tells.
+
+    `notes` are one-line remarks on the file itself, such as a last record cut short.
+    """
+
+    sessions: tuple[WireSession, ...]
+    arp: tuple[ArpQuestion, ...] = ()
+    bfd: tuple[BfdFlow, ...] = ()
+    fragments: int = 0
+    frames: int = 0
+    notes: tuple[str, ...] = ()
+
+    def session(self, one: IpAddress | str, two: IpAddress | str) -> WireSession | None:
+        """The session between two addresses, whichever way round."""
+        wanted = {str(one), str(two)}
+        return next((s for s in self.sessions if {str(a) for a in s.addresses} == wanted), None)
+
+
+__all__ = [
+    "ArpQuestion",
+    "BfdFlow",
+    "Capture",
+    "Conversation",
+    "Flow",
+    "FlowFacts",
+    "Gap",
+    "IPv4Address",
+    "IPv6Address",
+    "IcmpError",
+    "Keepalive",
+    "Retransmission",
+    "RouteEvent",
+    "RouteRefresh",
+    "Seen",
+    "SocketAddress",
+    "WireMessage",
+    "WireSession",
+    "route_events",
+]

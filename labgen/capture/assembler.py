@@ -1,0 +1,268 @@
+"""Frames in, BGP messages and conversations out. One pass; memory follows open connections."""
+
+from __future__ import annotations
+
+import struct
+from collections import OrderedDict
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+from labgen.bgp.codec import Decoder, decode
+from labgen.bgp.conversation import Capture, Seen, SocketAddress, WireMessage, WireSession
+from labgen.bgp.messages import Open
+from labgen.bgp.negotiated import context_from_one
+from labgen.bgp.vocabulary import BGP_PORT, MessageType
+from labgen.capture.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINK_TYPES, network_layer
+from labgen.capture.tcp import SYN, Connection, Segment
+from labgen.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from labgen.bgp.attribute_codec import DecodeContext
+    from labgen.bgp.attributes import IpAddress
+    from labgen.capture.files import Record
+
+_TCP_HEADER = struct.Struct("!HHIIBBHHH")
+_TCP = 6
+_IPV6_EXTENSIONS = {0, 43, 60, 135}
+_IPV6_FRAGMENT = 44
+_IPV6_AH = 51
+_MD5_OPTION = 19  # RFC 2385
+_MAX_STRANGERS = 4096  # connections on other ports that may still turn out to be BGP
+
+_Key = tuple[bytes, bytes]
+
+
+class Assembler:
+    """Takes frames, gives messages; afterwards `capture()` is the whole story.
+
+    `ports` are the TCP ports that are BGP whatever they carry; on other ports BGP is recognised by
+    its header. With `keep` False the messages are handed out and forgotten.
+    """
+
+    def __init__(self, ports: Iterable[int] = (BGP_PORT,), *, keep: bool = True) -> None:
+        self.ports = frozenset(ports) | {BGP_PORT}
+        self._keep = keep
+        self._connections: dict[_Key, tuple[Connection, int]] = {}
+        self._known: list[Connection] = []
+        self._strangers: OrderedDict[int, tuple[Connection, _Key]] = OrderedDict()
+        self._decoders: dict[DecodeContext, Decoder] = {}
+        self._out: list[WireMessage] = []
+        self._unread_links: dict[int, int] = {}
+        self._fragments = 0
+        self._frames = 0
+
+    def add(self, record: Record, file: str, interface: str = "") -> list[WireMessage]:
+        """Read one frame; the messages that end in it."""
+        self._frames += 1
+        found = network_layer(record.link_type, record.data)
+        if found is None:
+            if record.link_type not in LINK_TYPES:
+                count = self._unread_links.get(record.link_type, 0)
+                self._unread_links[record.link_type] = count + 1
+            return []
+        ethertype, at = found
+        seen = Seen(record.time_ns, file, record.frame)
+        if ethertype == ETHERTYPE_IPV4:
+            self._ipv4(record.data, at, seen, interface)
+        elif ethertype == ETHERTYPE_IPV6:
+            self._ipv6(record.data, at, seen, interface)
+        if not self._out:
+            return []
+        out, self._out = self._out, []
+        return out
+
+    def finish(self) -> list[WireMessage]:
+        """The capture ends: what can still be said is said."""
+        for connection in self._known:
+            connection.finish()
+        out, self._out = self._out, []
+        return out
+
+    def capture(self, notes: Iterable[str] = ()) -> Capture:
+        """All that was read, as values."""
+        by_pair: dict[tuple[IpAddress, IpAddress], list[Connection]] = {}
+        for connection in self._known:
+            ends = sorted(
+                (half.flow.src.address for half in connection.halves), key=lambda a: a.packed
+            )
+            by_pair.setdefault((ends[0], ends[1]), []).append(connection)
+        sessions = tuple(
+            WireSession(pair, tuple(c.freeze(self.ports) for c in connections))
+            for pair, connections in by_pair.items()
+        )
+        unread = tuple(
+            f"{count} frames have link type {link}, which labgen does not read"
+            for link, count in self._unread_links.items()
+        )
+        return Capture(
+            sessions=sessions,
+            fragments=self._fragments,
+            frames=self._frames,
+            notes=(*notes, *unread),
+        )
+
+    def _ipv4(self, data: bytes, at: int, seen: Seen, interface: str) -> None:
+        if at + 20 > len(data) or data[at] >> 4 != 4:
+            return
+        header = (data[at] & 15) * 4
+        total = data[at + 2] << 8 | data[at + 3]
+        # A total length of 0 is what segmentation offload leaves in a capture.
+        end = at + total if total else len(data)
+        fragment = data[at + 6] << 8 | data[at + 7]
+        if fragment & 0x3FFF:
+            self._fragments += 1
+            if fragment & 0x1FFF:
+                return
+        if header < 20 or data[at + 9] != _TCP:
+            return
+        identity = data[at + 4] << 8 | data[at + 5]
+        self._tcp(data, at + header, end, (at + 12, 4), data[at + 8], identity, seen, interface)
+
+    def _ipv6(self, data: bytes, at: int, seen: Seen, interface: str) -> None:
+        if at + 40 > len(data) or data[at] >> 4 != 6:
+            return
+        length = data[at + 4] << 8 | data[at + 5]
+        end = at + 40 + length if length else len(data)
+        protocol, place = data[at + 6], at + 40
+        while protocol in _IPV6_EXTENSIONS or protocol in (_IPV6_FRAGMENT, _IPV6_AH):
+            if place + 8 > len(data):
+                return
+            if protocol == _IPV6_FRAGMENT:
+                self._fragments += 1
+                if (data[place + 2] << 8 | data[place + 3]) & 0xFFF8:
+                    return
+                size = 8
+            else:
+                unit, extra = (4, 2) if protocol == _IPV6_AH else (8, 1)
+                size = (data[place + 1] + extra) * unit
+            protocol = data[place]
+            place += size
+        if protocol == _TCP:
+            self._tcp(data, place, end, (at + 8, 16), data[at + 7], 0, seen, interface)
+
+    def _tcp(
+        self,
+        data: bytes,
+        at: int,
+        end: int,
+        addresses: tuple[int, int],
+        ttl: int,
+        identity: int,
+        seen: Seen,
+        interface: str,
+    ) -> None:
+        if at + 20 > len(data):
+            return
+        sport, dport, seq, ack, offset, flags, _, _, _ = _TCP_HEADER.unpack_from(data, at)
+        payload = at + (offset >> 4) * 4
+        length = end - payload
+        if payload < at + 20 or length < 0:
+            return
+        place, width = addresses
+        src = data[place : place + width] + data[at : at + 2]
+        dst = data[place + width : place + 2 * width] + data[at + 2 : at + 4]
+        found = self._connections.get((src, dst))
+        md5, mss = False, None
+        if payload > at + 20:
+            md5, mss = _options(data, at + 20, payload)
+        segment = Segment(
+            seen,
+            seq,
+            ack,
+            flags,
+            ttl,
+            md5,
+            mss,
+            data[payload:end] if length else b"",
+            length,
+            identity,
+            interface,
+        )
+        if found is None or (flags & SYN and found[0].begins_anew(found[1], segment)):
+            found = self._connect(src, dst, sport in self.ports or dport in self.ports)
+        connection, side = found
+        was_bgp = connection.is_bgp
+        connection.add(side, segment)
+        if not was_bgp and connection.is_bgp:
+            self._strangers.pop(id(connection), None)
+            self._known.append(connection)
+
+    def _connect(self, src: bytes, dst: bytes, is_bgp: bool) -> tuple[Connection, int]:
+        ends = _socket_address(src), _socket_address(dst)
+        messages: list[WireMessage] = []
+
+        def emit(message: WireMessage) -> None:
+            if message.type_code == MessageType.OPEN:
+                self._opened(connection, message)
+            if self._keep:
+                messages.append(message)
+            self._out.append(message)
+
+        connection = Connection(
+            ends, emit, self._decoder(context_from_one(None, peer=None)), is_bgp=is_bgp
+        )
+        connection.messages = messages
+        self._connections[src, dst] = (connection, 0)
+        self._connections[dst, src] = (connection, 1)
+        if is_bgp:
+            self._known.append(connection)
+        else:
+            self._remember_stranger(connection, (src, dst))
+        return connection, 0
+
+    def _remember_stranger(self, connection: Connection, key: _Key) -> None:
+        self._strangers[id(connection)] = (connection, key)
+        if len(self._strangers) > _MAX_STRANGERS:
+            _, (old, (src, dst)) = self._strangers.popitem(last=False)
+            if self._connections.get((src, dst), (None,))[0] is old:
+                del self._connections[src, dst]
+                del self._connections[dst, src]
+
+    def _decoder(self, context: DecodeContext) -> Decoder:
+        decoder = self._decoders.get(context)
+        if decoder is None:
+            decoder = self._decoders[context] = Decoder(context)
+        return decoder
+
+    def _opened(self, connection: Connection, message: WireMessage) -> None:
+        """An OPEN: from here on both directions are read as the OPENs say."""
+        opens: list[Open | None] = list(connection.opens)
+        side = 0 if message.src == connection.halves[0].flow.src else 1
+        if opens[side] is None:
+            try:
+                decoded = decode(message.raw)
+            except DecodeError:
+                return
+            assert isinstance(decoded, Open)
+            opens[side] = decoded
+            connection.opens = (opens[0], opens[1])
+            for i, half in enumerate(connection.halves):
+                context = context_from_one(opens[i], peer=opens[1 - i])
+                half.flow.decoder = self._decoder(context)
+
+
+def _options(data: bytes, at: int, end: int) -> tuple[bool, int | None]:
+    """Whether the MD5 option is present, and the MSS option's value."""
+    md5, mss = False, None
+    end = min(end, len(data))
+    while at < end:
+        kind = data[at]
+        if kind == 1:
+            at += 1
+            continue
+        if kind == 0 or at + 1 >= end or data[at + 1] < 2:
+            break
+        if kind == _MD5_OPTION:
+            md5 = True
+        elif kind == 2 and at + 4 <= end:
+            mss = data[at + 2] << 8 | data[at + 3]
+        at += data[at + 1]
+    return md5, mss
+
+
+def _socket_address(octets: bytes) -> SocketAddress:
+    packed, port = octets[:-2], int.from_bytes(octets[-2:], "big")
+    address: IPv4Address | IPv6Address = ip_address(packed)
+    return SocketAddress(address, port)
