@@ -250,9 +250,10 @@ def _only_to_customer(body: bytes, _: DecodeContext) -> AttributeValue:
     return OnlyToCustomer(int.from_bytes(body, "big"))
 
 
-_WELL_KNOWN = Flag.TRANSITIVE
-_TRANSITIVE = Flag.OPTIONAL | Flag.TRANSITIVE
-_NON_TRANSITIVE = Flag.OPTIONAL
+# Plain numbers, since IntFlag arithmetic is slow.
+_WELL_KNOWN = int(Flag.TRANSITIVE)
+_TRANSITIVE = int(Flag.OPTIONAL | Flag.TRANSITIVE)
+_NON_TRANSITIVE = _OPTIONAL = int(Flag.OPTIONAL)
 
 # code -> (flags the standard prescribes, parser, treatment of wrong flags)
 _PARSERS: dict[int, tuple[int, Callable[[bytes, DecodeContext], AttributeValue], Treatment]] = {
@@ -284,7 +285,7 @@ def decode_attribute(flags: int, code: int, body: bytes, context: DecodeContext)
     """
     entry = _PARSERS.get(code)
     if entry is None:
-        if not flags & Flag.OPTIONAL:
+        if not flags & _OPTIONAL:
             raise DecodeError(
                 f"well-known attribute {code} does not exist",
                 offset=0,
@@ -370,7 +371,7 @@ def attribute(value: AttributeValue, *, flags: int | None = None) -> PathAttribu
     """An attribute to be sent: its class's prescribed flags, unless others are wanted."""
     code = value.code if isinstance(value, UnknownAttribute) else value.CODE
     if flags is None:
-        flags = int(_PARSERS[code][0]) if code in _PARSERS else int(_TRANSITIVE)
+        flags = _PARSERS[code][0] if code in _PARSERS else _TRANSITIVE
     length = len(_body(value, 4))
     return PathAttribute(flags, code, length, value)
 

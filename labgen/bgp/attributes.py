@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -359,6 +359,8 @@ class PathAttributes:
     """The attributes of one UPDATE, in wire order. An empty set is false."""
 
     attributes: tuple[PathAttribute, ...] = ()
+    # Bit n stands for code n; the decoder, which knows it, passes it on.
+    known_codes: int | None = field(default=None, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[PathAttribute]:
         return iter(self.attributes)
@@ -368,6 +370,8 @@ class PathAttributes:
 
     def get(self, kind: type[_V]) -> _V | None:
         """The value of this class, if the set has one: `attributes.get(LocalPref)`."""
+        if self.known_codes is not None and not self.known_codes >> getattr(kind, "CODE", 0) & 1:
+            return None
         return next((a.value for a in self.attributes if isinstance(a.value, kind)), None)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
 
 from labgen.bgp.attribute_codec import (
     DecodeContext,
@@ -24,7 +23,7 @@ from labgen.bgp.messages import (
     Update,
     UpdateError,
 )
-from labgen.bgp.nlri import decode_nlri, encode_nlri
+from labgen.bgp.nlri import EMPTY, decode_nlri, encode_nlri
 from labgen.bgp.vocabulary import (
     HEADER_LENGTH,
     IPV4_UNICAST,
@@ -36,26 +35,28 @@ from labgen.bgp.vocabulary import (
 )
 from labgen.errors import DecodeError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _HEADER = struct.Struct("!16sHB")
 _CAPABILITIES = 2  # RFC 5492 section 4
 _EXTENDED_PARAMETERS = 255  # RFC 9072 section 2
-_MIN_LENGTHS = {  # RFC 4271 section 6.1; RFC 2918 section 3
-    MessageType.OPEN: 29,
-    MessageType.UPDATE: 23,
-    MessageType.NOTIFICATION: 21,
-    MessageType.KEEPALIVE: 19,
-    MessageType.ROUTE_REFRESH: 23,
-}
+_MIN_LENGTHS = {1: 29, 2: 23, 3: 21, 4: 19, 5: 23}  # RFC 4271 section 6.1; RFC 2918 section 3
+_TYPES = {int(kind): kind for kind in MessageType}
+_HEADER_REFERENCE = "RFC 4271 section 6.1"
 _SET_CACHE_SIZE = 4096
 _ATTRIBUTE_CACHE_SIZE = 16384
 
 UNKNOWN_CONTEXT = DecodeContext()
 FOUR_OCTET_CONTEXT = DecodeContext(four_octet_as=True, add_path=frozenset())
 
-_Parsed = tuple[PathAttributes, tuple[UpdateError, ...]]
+_EXTENDED_LENGTH = int(Flag.EXTENDED_LENGTH)  # a plain number: IntFlag arithmetic is slow
+# Sets of attribute codes are numbers in which bit n stands for code n.
+_MP_REACH_CODE = 1 << 14
+_MP_CODES = _MP_REACH_CODE | 1 << 15
+_MANDATORY_CODES = 1 << 1 | 1 << 2
+_NEXT_HOP_CODE = 1 << 3
+_MANDATORY_NAMES = ((1, "ORIGIN"), (2, "AS_PATH"), (3, "NEXT_HOP"))
+
+# A parsed attribute field: its attributes, what is wrong with them, and the codes present.
+_Parsed = tuple[PathAttributes, tuple[UpdateError, ...], int]
 
 
 class Decoder:
@@ -67,14 +68,21 @@ class Decoder:
 
     def __init__(self, context: DecodeContext = UNKNOWN_CONTEXT) -> None:
         self.context = context
+        self._add_path = context.add_path_for(IPV4_UNICAST)
         self._sets: dict[bytes, _Parsed] = {}
-        self._attributes: dict[bytes, PathAttribute] = {}
+        self._attributes: dict[bytes, tuple[PathAttribute | None, int]] = {}
 
     def decode(self, raw: bytes) -> Message:
         """One whole message, header included. Raises DecodeError."""
-        kind = check_header(raw, self.context)
-        if kind is MessageType.UPDATE:
+        size = len(raw)
+        if (
+            23 <= size <= self.context.max_length
+            and raw[18] == 2
+            and raw[16] << 8 | raw[17] == size
+            and raw.startswith(MARKER)
+        ):
             return self._update(raw)
+        kind = check_header(raw, self.context)
         if kind is MessageType.KEEPALIVE:
             return Keepalive()
         if kind is MessageType.OPEN:
@@ -84,88 +92,101 @@ class Decoder:
         return _route_refresh(raw)
 
     def _update(self, raw: bytes) -> Update:
-        withdrawn_end = 21 + int.from_bytes(raw[19:21], "big")
-        if withdrawn_end + 2 > len(raw):
-            raise _inconsistent("Withdrawn Routes Length", 19)
+        size = len(raw)
+        withdrawn_end = 21 + (raw[19] << 8 | raw[20])
         start = withdrawn_end + 2
-        end = start + int.from_bytes(raw[withdrawn_end:start], "big")
-        if end > len(raw):
+        if start > size:
+            raise _inconsistent("Withdrawn Routes Length", 19)
+        end = start + (raw[withdrawn_end] << 8 | raw[withdrawn_end + 1])
+        if end > size:
             raise _inconsistent("Total Path Attribute Length", withdrawn_end)
-        add_path = self.context.add_path_for(IPV4_UNICAST)
-        withdrawn = decode_nlri(raw[21:withdrawn_end], IPV4_UNICAST, add_path=add_path, offset=21)
-        attributes, errors = self._path_attributes(raw[start:end], start)
-        nlri = decode_nlri(raw[end:], IPV4_UNICAST, add_path=add_path, offset=end)
-        missing = _missing(attributes, plain=bool(nlri), end=end, known=errors)
-        return Update(withdrawn, attributes, nlri, (*errors, *missing) if missing else errors)
+        withdrawn = nlri = EMPTY
+        add_path = self._add_path
+        if withdrawn_end > 21:
+            field = raw[21:withdrawn_end]
+            withdrawn = decode_nlri(field, IPV4_UNICAST, add_path=add_path, offset=21)
+        attributes, errors, codes = self._path_attributes(raw[start:end], start)
+        wanted = _MANDATORY_CODES if codes & _MP_REACH_CODE else 0
+        if end < size:
+            nlri = decode_nlri(raw[end:], IPV4_UNICAST, add_path=add_path, offset=end)
+            wanted = _MANDATORY_CODES | _NEXT_HOP_CODE
+        if codes & wanted != wanted and not errors:
+            errors = _missing(codes, wanted, end=end)
+        return Update(withdrawn, attributes, nlri, errors)
 
     def _path_attributes(self, block: bytes, start: int) -> _Parsed:
         known = self._sets.get(block)
         if known is not None:
             return known
-        found, errors = self._walk(block, start)
-        parsed = PathAttributes(tuple(found)), tuple(errors)
+        parsed = self._walk(block, start)
         # Errors know their offset in the message, and MP_REACH_NLRI hardly ever repeats.
-        if not errors and not any(a.code in (14, 15) for a in found):
+        _, errors, codes = parsed
+        if not errors and not codes & _MP_CODES:
             if len(self._sets) >= _SET_CACHE_SIZE:
                 self._sets.clear()
             self._sets[block] = parsed
         return parsed
 
-    def _walk(self, block: bytes, start: int) -> tuple[list[PathAttribute], list[UpdateError]]:
+    def _walk(self, block: bytes, start: int) -> _Parsed:
         found: list[PathAttribute] = []
         errors: list[UpdateError] = []
-        seen: set[int] = set()
+        cached = self._attributes.get
+        codes = 0
         at = 0
-        while at < len(block):
-            head = 4 if block[at] & Flag.EXTENDED_LENGTH else 3
-            if at + head > len(block):
+        size = len(block)
+        while at < size:
+            if at + 3 > size:
                 errors.append(_overrun(start + at))
                 break
-            flags, code = block[at], block[at + 1]
-            body = at + head
-            end = body + int.from_bytes(block[at + 2 : body], "big")
-            if end > len(block):
-                errors.append(_overrun(start + at))
-                break
-            if code in seen:
-                errors.append(_repeated(code, start + at))
+            if block[at] & _EXTENDED_LENGTH:
+                body = at + 4
+                end = body + int.from_bytes(block[at + 2 : body], "big")
             else:
-                seen.add(code)
-                self._one(block[at:end], flags, code, head, start + at, found, errors)
+                body = at + 3
+                end = body + block[at + 2]
+            if end > size or body > size:
+                errors.append(_overrun(start + at))
+                break
+            known = cached(block[at:end])
+            if known is None:
+                known = self._attribute(block[at:end], body - at, start + at, errors)
+            attribute, bit = known
+            if codes & bit:
+                errors.append(_repeated(block[at + 1], start + at))
+            elif attribute is not None:
+                found.append(attribute)
+            codes |= bit
             at = end
-        return found, errors
+        return PathAttributes(tuple(found), codes | 1), tuple(errors), codes
 
-    def _one(
-        self,
-        octets: bytes,
-        flags: int,
-        code: int,
-        head: int,
-        offset: int,
-        found: list[PathAttribute],
-        errors: list[UpdateError],
-    ) -> None:
-        known = self._attributes.get(octets)
-        if known is None:
-            try:
-                known = decode_attribute(flags, code, octets[head:], self.context)
-            except MalformedAttributeError as error:
-                place = offset + head + error.at
-                reason = f"attribute {code}: {error.reason}"
-                notification = (3, error.subcode)
-                errors.append(
-                    UpdateError(reason, place, error.reference, error.treatment, notification)
+    def _attribute(
+        self, octets: bytes, head: int, offset: int, errors: list[UpdateError]
+    ) -> tuple[PathAttribute | None, int]:
+        """An attribute not met before, and its code's bit; None where it is malformed."""
+        flags, code = octets[0], octets[1]
+        bit = 1 << code
+        try:
+            attribute = decode_attribute(flags, code, octets[head:], self.context)
+        except MalformedAttributeError as error:
+            errors.append(
+                UpdateError(
+                    f"attribute {code}: {error.reason}",
+                    offset + head + error.at,
+                    error.reference,
+                    error.treatment,
+                    (3, error.subcode),
                 )
-                return
-            except DecodeError as error:
-                raise DecodeError(
-                    error.reason, offset=offset + head + error.offset, reference=error.reference
-                ) from None
-            if code not in (14, 15):
-                if len(self._attributes) >= _ATTRIBUTE_CACHE_SIZE:
-                    self._attributes.clear()
-                self._attributes[octets] = known
-        found.append(known)
+            )
+            return None, bit
+        except DecodeError as error:
+            raise DecodeError(
+                error.reason, offset=offset + head + error.offset, reference=error.reference
+            ) from None
+        if not bit & _MP_CODES:
+            if len(self._attributes) >= _ATTRIBUTE_CACHE_SIZE:
+                self._attributes.clear()
+            self._attributes[octets] = attribute, bit
+        return attribute, bit
 
 
 def _inconsistent(field: str, offset: int) -> DecodeError:
@@ -200,20 +221,11 @@ def _repeated(code: int, offset: int) -> UpdateError:
     )
 
 
-_MANDATORY = ((1, "ORIGIN"), (2, "AS_PATH"))
-
-
-def _missing(
-    attributes: PathAttributes, *, plain: bool, end: int, known: Sequence[UpdateError]
-) -> tuple[UpdateError, ...]:
+def _missing(codes: int, wanted: int, *, end: int) -> tuple[UpdateError, ...]:
     """Well-known mandatory attributes (RFC 4271 section 5) that an announcement lacks.
 
     NEXT_HOP is mandatory for the NLRI field only (RFC 4760 section 3).
     """
-    codes = {attribute.code for attribute in attributes}
-    if known or not (plain or 14 in codes):
-        return ()
-    wanted = (*_MANDATORY, (3, "NEXT_HOP")) if plain else _MANDATORY
     return tuple(
         UpdateError(
             f"{name} is missing",
@@ -222,26 +234,25 @@ def _missing(
             Treatment.TREAT_AS_WITHDRAW,
             (3, 3),
         )
-        for code, name in wanted
-        if code not in codes
+        for code, name in _MANDATORY_NAMES
+        if wanted & ~codes & 1 << code
     )
 
 
 def check_header(raw: bytes, context: DecodeContext = UNKNOWN_CONTEXT) -> MessageType:
     """The message's type. Raises DecodeError for a header that RFC 4271 section 6.1 forbids."""
-    reference = "RFC 4271 section 6.1"
+    reference = _HEADER_REFERENCE
     if len(raw) < HEADER_LENGTH:
         raise DecodeError(f"only {len(raw)} octets of a header", offset=0, reference=reference)
     marker, length, code = _HEADER.unpack_from(raw)
     if marker != MARKER:
         raise DecodeError("the marker is not all ones", offset=0, reference=reference)
-    if not 1 <= code <= 5:
+    kind = _TYPES.get(code)
+    if kind is None:
         raise DecodeError(f"unknown message type {code}", offset=18, reference=reference)
-    kind = MessageType(code)
     # RFC 8654 section 4: OPEN and KEEPALIVE never grow beyond 4,096 octets.
     limit = MAX_LENGTH if code in (1, 4) else context.max_length
-    exact = 19 if kind is MessageType.KEEPALIVE else None
-    if not _MIN_LENGTHS[kind] <= length <= limit or (exact and length != exact):
+    if not _MIN_LENGTHS[code] <= length <= limit or (code == 4 and length != HEADER_LENGTH):
         raise DecodeError(
             f"length {length} is not allowed for {kind.label}", offset=16, reference=reference
         )

@@ -10,10 +10,19 @@ numbered from 1 in each file, as Wireshark numbers them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
-from labgen.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update
+from labgen.bgp.facts import (
+    ArpQuestion,
+    BfdFlow,
+    FlowFacts,
+    Gap,
+    IcmpError,
+    Retransmission,
+    Seen,
+    SocketAddress,
+)
+from labgen.bgp.messages import Message, Notification, Open, Update
 from labgen.bgp.negotiated import Negotiated, negotiate
 from labgen.bgp.vocabulary import IPV4_UNICAST, FsmState, MessageType
 from labgen.errors import DecodeError
@@ -25,27 +34,6 @@ if TYPE_CHECKING:
     from labgen.bgp.codec import Decoder
     from labgen.bgp.nlri import IpNetwork
     from labgen.bgp.vocabulary import Family
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class SocketAddress:
-    """One end of a TCP connection."""
-
-    address: IpAddress
-    port: int
-
-    def __str__(self) -> str:
-        if self.address.version == 6:
-            return f"[{self.address}]:{self.port}"
-        return f"{self.address}:{self.port}"
-
-
-class Seen(NamedTuple):
-    """Where and when something stands in a capture."""
-
-    time_ns: int
-    file: str
-    frame: int
 
 
 class Flow:
@@ -66,11 +54,10 @@ class WireMessage:
     """One BGP message of a capture. Its body is decoded when first asked for.
 
     `frames` are the frames whose segments carry it, `frame` the one where it ends, `time_ns` that
-    frame's time. `raw` are the octets present, `length` what its header says. Exactly one of
-    `message` and `error` is not None.
+    frame's time. `raw` are the octets present. Exactly one of `message` and `error` is not None.
     """
 
-    __slots__ = ("_error", "_message", "file", "flow", "frames", "length", "raw", "time_ns")
+    __slots__ = ("_error", "_message", "file", "flow", "frames", "raw", "time_ns")
 
     def __init__(
         self,
@@ -86,13 +73,18 @@ class WireMessage:
         self.frames = frames
         self.time_ns = time_ns
         self.file = file
-        self.length = (raw[16] << 8 | raw[17]) if len(raw) >= 18 else len(raw)
         self._error = error
         self._message: Message | None = None
 
     @property
     def frame(self) -> int:
         return self.frames[-1]
+
+    @property
+    def length(self) -> int:
+        """What the header says, in octets, the header included."""
+        raw = self.raw
+        return (raw[16] << 8 | raw[17]) if len(raw) >= 18 else len(raw)
 
     @property
     def seen(self) -> Seen:
@@ -142,75 +134,6 @@ class WireMessage:
     def __repr__(self) -> str:
         kind = self.type.label if self.type else "?"
         return f"WireMessage({self.file}#{self.frame} {self.src} > {self.dst} {kind})"
-
-
-@dataclass(frozen=True, slots=True)
-class Retransmission:
-    """A segment sent more than once. `offset` is octets from the flow's start."""
-
-    offset: int
-    length: int
-    times: int
-    first: Seen
-    last: Seen
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Octets that the capture lacks; reading went on at the next marker. `seen` is where."""
-
-    seen: Seen
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class IcmpError:
-    """An ICMP error whose quoted packet belongs to a connection. `sender` reported it.
-
-    `type` and `code` are ICMP's for IPv4 or ICMPv6's for IPv6; `quotes_client` says whether the
-    quoted packet came from the client. `mtu` is what type 3 code 4 asks for, in octets.
-    """
-
-    seen: Seen
-    sender: IpAddress
-    type: int
-    code: int
-    name: str
-    quotes_client: bool
-    mtu: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlowFacts:
-    """What TCP tells about one direction, beside the octets it carried.
-
-    `syns` are its SYNs (for the server: SYN-ACKs), each retransmission included. `ttls` are IPv4
-    TTLs or IPv6 hop limits, as received: `handshake_ttls` on SYNs, `data_ttls` on segments with
-    data. `md5` counts segments with option 19 (RFC 2385). `unacknowledged` are octets that the
-    other end never acknowledged in the capture.
-    """
-
-    syns: tuple[Seen, ...] = ()
-    first_data: Seen | None = None
-    last_data: Seen | None = None
-    fin: Seen | None = None
-    rsts: tuple[Seen, ...] = ()
-    segments: int = 0
-    octets: int = 0
-    md5: int = 0
-    md5_syns: int = 0
-    mss: int | None = None
-    handshake_ttls: frozenset[int] = frozenset()
-    data_ttls: frozenset[int] = frozenset()
-    reset_ttls: frozenset[int] = frozenset()
-    retransmissions: int = 0
-    retransmitted: tuple[Retransmission, ...] = ()
-    duplicates: int = 0
-    out_of_order: int = 0
-    gaps: tuple[Gap, ...] = ()
-    unacknowledged: int = 0
-    largest_segment: int = 0
-    interfaces: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,28 +208,22 @@ class Conversation:
         Established is proved by an UPDATE, a ROUTE-REFRESH or, after both OPENs, a KEEPALIVE from
         both ends.
         """
-        codes = {(m.src == self.client, m.type_code) for m in self.messages if m.error is None}
-        kinds = {code for _, code in codes}
-        alive = {(True, 4), (False, 4)} <= codes
-        opens = {(True, 1), (False, 1)} <= codes
-        if kinds & {2, 5} or (alive and (opens or not self.start_seen)):
+        ours, theirs = dict(self.from_client.counts), dict(self.from_server.counts)
+        opens = 1 in ours and 1 in theirs
+        alive = 4 in ours and 4 in theirs
+        if {2, 5} & {*ours, *theirs} or (alive and (opens or not self.start_seen)):
             return FsmState.ESTABLISHED
         if opens:
             return FsmState.OPEN_CONFIRM
-        if self.handshake_complete:
-            return FsmState.OPEN_SENT
-        return FsmState.CONNECT
+        return FsmState.OPEN_SENT if self.handshake_complete else FsmState.CONNECT
 
     @property
     def established(self) -> Seen | None:
         """Where the session provably is Established: the later of the two first KEEPALIVEs."""
         if self.state is not FsmState.ESTABLISHED:
             return None
-        firsts: dict[SocketAddress, Seen] = {}
-        for message in self.messages:
-            if message.type_code in (2, 4, 5) and message.error is None:
-                firsts.setdefault(message.src, message.seen)
-        return max(firsts.values(), default=None)
+        both = (self.from_client.established, self.from_server.established)
+        return max((seen for seen in both if seen is not None), default=None)
 
 
 class RouteEvent(NamedTuple):
@@ -436,38 +353,6 @@ def route_events(message: WireMessage) -> Iterator[RouteEvent]:
 
 
 @dataclass(frozen=True, slots=True)
-class ArpQuestion:
-    """ARP requests (or IPv6 neighbour solicitations) of one address for another.
-
-    `sender` is the asker; `replies` counts answers that the capture holds.
-    """
-
-    sender: IpAddress
-    target: IpAddress
-    requests: int
-    replies: int
-    first: Seen
-    last: Seen
-
-
-@dataclass(frozen=True, slots=True)
-class BfdFlow:
-    """BFD control packets of one direction (RFC 5880; port 3784 single-hop, 4784 multihop).
-
-    `states` are the states announced, changes only; `diagnostics` the diagnostic codes seen.
-    """
-
-    src: IpAddress
-    dst: IpAddress
-    port: int
-    packets: int
-    states: tuple[tuple[Seen, str], ...]
-    diagnostics: tuple[int, ...]
-    first: Seen
-    last: Seen
-
-
-@dataclass(frozen=True, slots=True)
 class Capture:
     """All that one capture (a file, or the files of one ring) tells.
 
@@ -495,13 +380,9 @@ __all__ = [
     "Flow",
     "FlowFacts",
     "Gap",
-    "IPv4Address",
-    "IPv6Address",
     "IcmpError",
-    "Keepalive",
     "Retransmission",
     "RouteEvent",
-    "RouteRefresh",
     "Seen",
     "SocketAddress",
     "WireMessage",

@@ -33,15 +33,32 @@ from labgen.bgp.messages import Keepalive, Message, Notification, Open, RouteRef
 from labgen.bgp.vocabulary import Family
 
 if TYPE_CHECKING:
-    from labgen.bgp.conversation import SocketAddress, WireMessage
+    from labgen.bgp.conversation import Flow, WireMessage
     from labgen.bgp.nlri import NlriBlock
 
 _CACHE_SIZE = 8192
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
+_names: dict[type, tuple[str, ...]] = {}
+
+
+def _fields(value: Any) -> tuple[str, ...]:
+    """The field names of a value's class, looked up once."""
+    kind = type(value)
+    names = _names.get(kind)
+    if names is None:
+        names = _names[kind] = tuple(f.name for f in dataclass_fields(kind))
+    return names
+
+
+def _texts(texts: tuple[str, ...]) -> str:
+    """A JSON list of prefixes, which hold nothing that JSON escapes."""
+    return '["' + '","'.join(texts) + '"]' if texts else "[]"
 
 
 def _plain(value: object) -> Any:
     """A value's JSON form."""
+    if value is None or type(value) in (int, str, bool):
+        return value
     match value:
         case Family() | Community() | LargeCommunity() | IPv4Address() | IPv6Address():
             return str(value)
@@ -55,9 +72,7 @@ def _plain(value: object) -> Any:
             return value.hex()
         case tuple():
             return [_plain(item) for item in value]
-        case bool() | int() | str() | None:
-            return value
-    return {f.name: _plain(getattr(value, f.name)) for f in dataclass_fields(value)}  # type: ignore[arg-type]
+    return {name: _plain(getattr(value, name)) for name in _fields(value)}
 
 
 def _routes(name: str, block: NlriBlock) -> dict[str, Any]:
@@ -89,7 +104,7 @@ def attribute_fields(attribute: PathAttribute) -> dict[str, Any]:
         case Communities():
             numbers = [f"{c >> 16}:{c & 0xFFFF}" for c in value.communities]
             return head | {"value": numbers, "names": [str(c) for c in value.communities]}
-    values = {f.name: _plain(getattr(value, f.name)) for f in dataclass_fields(value)}
+    values = {name: _plain(getattr(value, name)) for name in _fields(value)}
     if len(values) == 1:
         return head | {"value": next(iter(values.values()))}
     return head | values
@@ -191,12 +206,16 @@ def _notification_fields(message: Notification) -> dict[str, Any]:
 
 
 class JsonLines:
-    """Writes messages as JSON, one line each. Attribute sets repeat: each is written once."""
+    """Writes messages as JSON, one line each. Attribute sets repeat: each is written once.
 
-    def __init__(self) -> None:
+    `name_files` adds the field `file`, for frames of several files.
+    """
+
+    def __init__(self, *, name_files: bool = False) -> None:
+        self._name_files = name_files
         self._sets: dict[int, tuple[PathAttributes, str]] = {}
         self._attributes: dict[int, tuple[PathAttribute, str]] = {}
-        self._ends: dict[tuple[SocketAddress, SocketAddress], str] = {}
+        self._ends: dict[Flow, str] = {}
 
     def line(self, wire: WireMessage) -> str:
         """One object, without the newline."""
@@ -222,19 +241,21 @@ class JsonLines:
 
     def _head(self, wire: WireMessage) -> str:
         flow = wire.flow
-        ends = self._ends.get((flow.src, flow.dst))
+        ends = self._ends.get(flow)
         if ends is None:
             src, dst = flow.src, flow.dst
             ends = (
                 f'"src":"{src.address}","dst":"{dst.address}",'
                 f'"src_port":{src.port},"dst_port":{dst.port}'
             )
-            self._ends[flow.src, flow.dst] = ends
+            self._ends[flow] = ends
         seconds, fraction = divmod(wire.time_ns, 1_000_000_000)
         kind = wire.type
         label = kind.label if kind is not None else f"TYPE-{wire.type_code}"
         frames = wire.frames
         more = f'"frames":{_dumps(frames)},' if len(frames) > 1 else ""
+        if self._name_files:
+            more += f'"file":{_dumps(wire.file)},'
         return (
             f'{{"frame":{frames[-1]},{more}"time":{seconds}.{fraction:09d},{ends},'
             f'"type":"{label}","length":{wire.length}'
@@ -243,9 +264,9 @@ class JsonLines:
     def _update(self, message: Update) -> str:
         withdrawn, nlri = message.withdrawn_routes, message.nlri
         text = (
-            f',"withdrawn_routes":{_dumps(withdrawn.texts)}'
+            f',"withdrawn_routes":{_texts(withdrawn.texts)}'
             f',"path_attributes":{self._set(message.attributes)}'
-            f',"nlri":{_dumps(nlri.texts)}'
+            f',"nlri":{_texts(nlri.texts)}'
         )
         if withdrawn.path_ids is not None:
             text += f',"withdrawn_routes_path_ids":{_dumps(withdrawn.path_ids)}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from labgen.bgp.vocabulary import Family
@@ -115,7 +115,9 @@ def _remember(octets: int, key: bytes) -> str:
     if bits & 7:
         body = body[:-1] + bytes((body[-1] & _TRAILING[bits & 7],))
     address = body.ljust(octets, b"\0")
-    text = f"{IPv4Address(address) if octets == 4 else IPv6Address(address)}/{bits}"
+    # Plain formatting: an ipaddress object would cost as much as the rest of an UPDATE.
+    dotted = ".".join(map(str, address)) if octets == 4 else str(IPv6Address(address))
+    text = f"{dotted}/{bits}"
     cache = _texts[octets]
     if len(cache) >= _TEXT_CACHE_SIZE:
         cache.clear()
@@ -129,6 +131,8 @@ def _decode_plain(field: bytes, octets: int, offset: int) -> tuple[str, ...]:
     end = len(field)
     limit = octets * 8
     known = _texts[octets].get
+    if field[0] <= limit and end == 1 + ((field[0] + 7) >> 3):
+        return (known(field) or _remember(octets, field),)
     at = 0
     while at < end:
         bits = field[at]

@@ -5,14 +5,21 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from labgen.bgp.codec import Decoder, decode
 from labgen.bgp.conversation import Capture, Seen, SocketAddress, WireMessage, WireSession
 from labgen.bgp.messages import Open
 from labgen.bgp.negotiated import context_from_one
 from labgen.bgp.vocabulary import BGP_PORT, MessageType
-from labgen.capture.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINK_TYPES, network_layer
+from labgen.capture.link import (
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    LINK_TYPES,
+    network_layer,
+)
+from labgen.capture.surroundings import BFD_PORTS, Surroundings, quoted4, quoted6
 from labgen.capture.tcp import SYN, Connection, Segment
 from labgen.errors import DecodeError
 
@@ -22,16 +29,41 @@ if TYPE_CHECKING:
     from labgen.bgp.attribute_codec import DecodeContext
     from labgen.bgp.attributes import IpAddress
     from labgen.capture.files import Record
+    from labgen.capture.surroundings import QuotedPacket
 
-_TCP_HEADER = struct.Struct("!HHIIBBHHH")
-_TCP = 6
-_IPV6_EXTENSIONS = {0, 43, 60, 135}
+_TCP_HEADER = struct.Struct("!HHIIBB")
+_ICMP, _TCP, _UDP, _ICMP6 = 1, 6, 17, 58
 _IPV6_FRAGMENT = 44
-_IPV6_AH = 51
+# header -> (unit of its length field in octets, units that the field does not count); RFC 8200
+# section 4, RFC 4302 section 2.2. A fragment header has no length field.
+_IPV6_EXTENSIONS = {0: (8, 1), 43: (8, 1), 60: (8, 1), 135: (8, 1), 51: (4, 2), 44: (0, 1)}
+# Two NOPs and a timestamp: the options of nearly every segment with data on Linux.
+_ONLY_TIMESTAMPS = b"\x01\x01\x08\x0a"
 _MD5_OPTION = 19  # RFC 2385
 _MAX_STRANGERS = 4096  # connections on other ports that may still turn out to be BGP
 
 _Key = tuple[bytes, bytes]
+
+
+class _Packet(NamedTuple):
+    """An IP packet: its transport header is at `at`, its end at `end`, its source address of
+    `width` octets at `place`."""
+
+    data: bytes
+    at: int
+    end: int
+    place: int
+    width: int
+    ttl: int
+    seen: Seen
+    interface: str
+
+    def addresses(self) -> tuple[IpAddress, IpAddress]:
+        middle = self.place + self.width
+        return (
+            ip_address(self.data[self.place : middle]),
+            ip_address(self.data[middle : middle + self.width]),
+        )
 
 
 class Assembler:
@@ -50,6 +82,7 @@ class Assembler:
         self._decoders: dict[DecodeContext, Decoder] = {}
         self._out: list[WireMessage] = []
         self._unread_links: dict[int, int] = {}
+        self._surroundings = Surroundings()
         self._fragments = 0
         self._frames = 0
 
@@ -68,6 +101,8 @@ class Assembler:
             self._ipv4(record.data, at, seen, interface)
         elif ethertype == ETHERTYPE_IPV6:
             self._ipv6(record.data, at, seen, interface)
+        elif ethertype == ETHERTYPE_ARP:
+            self._surroundings.arp(record.data, at, seen)
         if not self._out:
             return []
         out, self._out = self._out, []
@@ -98,6 +133,8 @@ class Assembler:
         )
         return Capture(
             sessions=sessions,
+            arp=self._surroundings.questions(),
+            bfd=self._surroundings.bfd_flows(),
             fragments=self._fragments,
             frames=self._frames,
             notes=(*notes, *unread),
@@ -115,10 +152,16 @@ class Assembler:
             self._fragments += 1
             if fragment & 0x1FFF:
                 return
-        if header < 20 or data[at + 9] != _TCP:
+        protocol = data[at + 9]
+        if header < 20:
             return
-        identity = data[at + 4] << 8 | data[at + 5]
-        self._tcp(data, at + header, end, (at + 12, 4), data[at + 8], identity, seen, interface)
+        packet = _Packet(data, at + header, end, at + 12, 4, data[at + 8], seen, interface)
+        if protocol == _TCP:
+            self._tcp(packet, data[at + 4] << 8 | data[at + 5])
+        elif protocol == _UDP:
+            self._udp(packet)
+        elif protocol == _ICMP and at + header + 8 <= len(data):
+            self._quoted(quoted4(data, at + header), packet)
 
     def _ipv6(self, data: bytes, at: int, seen: Seen, interface: str) -> None:
         if at + 40 > len(data) or data[at] >> 4 != 6:
@@ -126,62 +169,67 @@ class Assembler:
         length = data[at + 4] << 8 | data[at + 5]
         end = at + 40 + length if length else len(data)
         protocol, place = data[at + 6], at + 40
-        while protocol in _IPV6_EXTENSIONS or protocol in (_IPV6_FRAGMENT, _IPV6_AH):
+        while protocol in _IPV6_EXTENSIONS:
             if place + 8 > len(data):
                 return
+            unit, uncounted = _IPV6_EXTENSIONS[protocol]
+            size = (data[place + 1] + uncounted) * unit
             if protocol == _IPV6_FRAGMENT:
+                size = 8
                 self._fragments += 1
                 if (data[place + 2] << 8 | data[place + 3]) & 0xFFF8:
                     return
-                size = 8
-            else:
-                unit, extra = (4, 2) if protocol == _IPV6_AH else (8, 1)
-                size = (data[place + 1] + extra) * unit
-            protocol = data[place]
-            place += size
+            protocol, place = data[place], place + size
+        packet = _Packet(data, place, end, at + 8, 16, data[at + 7], seen, interface)
         if protocol == _TCP:
-            self._tcp(data, place, end, (at + 8, 16), data[at + 7], 0, seen, interface)
+            self._tcp(packet, 0)
+        elif protocol == _UDP:
+            self._udp(packet)
+        elif protocol == _ICMP6 and place + 8 <= len(data):
+            if data[place] in (135, 136):
+                src, dst = packet.addresses()
+                self._surroundings.icmp6(data, place, src, dst, seen)
+            else:
+                self._quoted(quoted6(data, place), packet)
 
-    def _tcp(
-        self,
-        data: bytes,
-        at: int,
-        end: int,
-        addresses: tuple[int, int],
-        ttl: int,
-        identity: int,
-        seen: Seen,
-        interface: str,
-    ) -> None:
+    def _udp(self, packet: _Packet) -> None:
+        data, at = packet.data, packet.at
+        if at + 8 <= len(data) and (data[at + 2] << 8 | data[at + 3]) in BFD_PORTS:
+            self._surroundings.bfd(data, at, packet.addresses(), packet.seen)
+
+    def _quoted(self, quoted: QuotedPacket | None, packet: _Packet) -> None:
+        if quoted is None:
+            return
+        found = self._connections.get((quoted.src, quoted.dst))
+        if found is None:
+            ports = {int.from_bytes(end[-2:], "big") for end in (quoted.src, quoted.dst)}
+            if not ports & self.ports:
+                return
+            # The capture missed the packet, but the error that it drew tells about it.
+            found = self._connect(quoted.src, quoted.dst, is_bgp=True)
+        connection, side = found
+        sender, _ = packet.addresses()
+        connection.quote(side, packet.seen, sender, quoted)
+
+    def _tcp(self, packet: _Packet, identity: int) -> None:
+        data, at, end, place, width, ttl, seen, interface = packet
         if at + 20 > len(data):
             return
-        sport, dport, seq, ack, offset, flags, _, _, _ = _TCP_HEADER.unpack_from(data, at)
+        sport, dport, seq, ack, offset, flags = _TCP_HEADER.unpack_from(data, at)
         payload = at + (offset >> 4) * 4
         length = end - payload
         if payload < at + 20 or length < 0:
             return
-        place, width = addresses
         src = data[place : place + width] + data[at : at + 2]
         dst = data[place + width : place + 2 * width] + data[at + 2 : at + 4]
         found = self._connections.get((src, dst))
         md5, mss = False, None
-        if payload > at + 20:
+        if payload > at + 20 and data[at + 20 : at + 24] != _ONLY_TIMESTAMPS:
             md5, mss = _options(data, at + 20, payload)
-        segment = Segment(
-            seen,
-            seq,
-            ack,
-            flags,
-            ttl,
-            md5,
-            mss,
-            data[payload:end] if length else b"",
-            length,
-            identity,
-            interface,
-        )
+        octets = data[payload:end] if length else b""
+        segment = Segment(seen, seq, ack, flags, ttl, md5, mss, octets, length, identity, interface)
         if found is None or (flags & SYN and found[0].begins_anew(found[1], segment)):
-            found = self._connect(src, dst, sport in self.ports or dport in self.ports)
+            found = self._connect(src, dst, is_bgp=sport in self.ports or dport in self.ports)
         connection, side = found
         was_bgp = connection.is_bgp
         connection.add(side, segment)
@@ -189,11 +237,12 @@ class Assembler:
             self._strangers.pop(id(connection), None)
             self._known.append(connection)
 
-    def _connect(self, src: bytes, dst: bytes, is_bgp: bool) -> tuple[Connection, int]:
+    def _connect(self, src: bytes, dst: bytes, *, is_bgp: bool) -> tuple[Connection, int]:
         ends = _socket_address(src), _socket_address(dst)
         messages: list[WireMessage] = []
 
         def emit(message: WireMessage) -> None:
+            connection.half_of(message).note_message(message)
             if message.type_code == MessageType.OPEN:
                 self._opened(connection, message)
             if self._keep:

@@ -7,8 +7,8 @@ for each packet and lose interface names: this reader is some twenty times as fa
 from __future__ import annotations
 
 import gzip
+import os
 import struct
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
@@ -72,6 +72,11 @@ class RecordReader:
     def frames(self) -> int:
         """How many frames were read so far."""
         return self._frame
+
+    @property
+    def recognised(self) -> bool:
+        """Whether enough was read to know the file's form."""
+        return self._parse is not None
 
     @property
     def leftover(self) -> int:
@@ -255,7 +260,8 @@ def _set_resolution(interface: _Interface, value: int) -> None:
 def open_capture(path: Path) -> RecordReader:
     """Open a capture file, or standard input for `-`; gzip is unpacked. Raises CaptureError."""
     if str(path) == "-":
-        return RecordReader(sys.stdin.buffer, "standard input")
+        # Unbuffered: a live capture is read as it comes, not when a megabyte is full.
+        return RecordReader(os.fdopen(0, "rb", buffering=0, closefd=False), "standard input")
     try:
         stream: BinaryIO = path.open("rb", buffering=0)
         if path.is_file():

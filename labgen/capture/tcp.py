@@ -20,8 +20,10 @@ from labgen.capture.framing import Framing, plausible_header
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labgen.bgp.attributes import IpAddress
     from labgen.bgp.codec import Decoder
     from labgen.bgp.messages import Open
+    from labgen.capture.surroundings import QuotedPacket
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _MODULUS = 1 << 32
@@ -87,6 +89,14 @@ class HalfConnection:
         self.largest = 0
         self.interfaces: set[str] = set()
         self.last_identity: tuple[int, int, int] | None = None
+        self.counts: dict[int, int] = {}
+        self.established: Seen | None = None
+
+    def note_message(self, message: WireMessage) -> None:
+        code = message.type_code
+        self.counts[code] = self.counts.get(code, 0) + 1
+        if self.established is None and code in (2, 4, 5):
+            self.established = message.seen
 
     def facts(self) -> FlowFacts:
         unacknowledged = 0
@@ -117,6 +127,8 @@ class HalfConnection:
             unacknowledged=unacknowledged,
             largest_segment=self.largest,
             interfaces=frozenset(self.interfaces),
+            counts=tuple(sorted(self.counts.items())),
+            established=self.established,
         )
 
     def count(self, segment: Segment) -> None:
@@ -286,10 +298,14 @@ class Connection:
         self.first: Seen | None = None
         self.last: Seen | None = None
         self.acknowledged = False
-        self.icmp_errors: list[IcmpError] = []
+        self._quotes: list[tuple[int, Seen, IpAddress, QuotedPacket]] = []
         self.messages: list[WireMessage] = []
         self.opens: tuple[Open | None, Open | None] = (None, None)
         self._emit = emit
+
+    def half_of(self, message: WireMessage) -> HalfConnection:
+        first, second = self.halves
+        return first if message.flow is first.flow else second
 
     def begins_anew(self, side: int, segment: Segment) -> bool:
         """Whether this SYN opens another connection on the same ports."""
@@ -321,6 +337,13 @@ class Connection:
         if flags & FIN:
             half.fin = half.fin or seen
         half.last_identity = (segment.identity, segment.seq, segment.length)
+
+    def quote(self, side: int, seen: Seen, sender: IpAddress, quoted: QuotedPacket) -> None:
+        """An ICMP error quotes a packet that side `side` sent."""
+        self.first = self.first or seen
+        self.last = seen
+        if len(self._quotes) < _MAX_FACTS:
+            self._quotes.append((side, seen, sender, quoted))
 
     def _syn(self, side: int, half: HalfConnection, segment: Segment) -> None:
         repeated = half.isn == segment.seq
@@ -376,7 +399,10 @@ class Connection:
             from_server=theirs.facts(),
             handshake_complete=self.acknowledged or bool(ours.octets or theirs.octets),
             messages=tuple(sorted(self.messages, key=lambda m: (m.time_ns, m.frame))),
-            icmp_errors=tuple(self.icmp_errors),
+            icmp_errors=tuple(
+                IcmpError(seen, sender, q.type, q.code, q.name, side == client, q.mtu)
+                for side, seen, sender, q in self._quotes
+            ),
         )
 
     def _client_side(self, ports: frozenset[int]) -> int:
