@@ -46,6 +46,8 @@ class Said(Enum):
     """What a daemon's log line states; only lines that decide something are kept."""
 
     STARTED = "started"
+    SESSION_STARTED = "session started"
+    SESSION_WAITS = "session waits for graceful restart"
     UP = "session up"
     DOWN = "session down"
     NOTIFICATION_SENT = "NOTIFICATION sent"
@@ -67,6 +69,7 @@ class Said(Enum):
     PORT_TAKEN = "port already in use"
     SOURCE_ADDRESS = "own address is not on this host"
     BFD_DOWN = "BFD session down"
+    BFD_UP = "BFD session up"
     NEXT_HOP = "next hop not usable"
     RESTART_WAITING = "graceful restart recovery in progress"
     RESTART_STARTED = "graceful restart started"
@@ -135,6 +138,7 @@ class NotExported:
     protocol: str
     prefix: Network
     quote: Quote
+    peer: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +253,17 @@ class BlockingRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """An address that a node's own output says is its own. `daemon` says which daemon printed it."""
+
+    node: str
+    address: Address
+    daemon: Daemon | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """All facts of one bundle. `identities` maps a node's name to the addresses it is known by."""
+    """All facts of one bundle."""
 
     captures: tuple[Capture, ...] = ()
     events: tuple[LogEvent, ...] = ()
@@ -265,7 +278,7 @@ class Facts:
     settings: tuple[CalicoSetting, ...] = ()
     self_ips: tuple[SelfIp, ...] = ()
     rules: tuple[BlockingRule, ...] = ()
-    identities: tuple[tuple[str, Address], ...] = ()
+    identities: tuple[Identity, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
 
@@ -273,7 +286,7 @@ class Facts:
         return Facts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Facts)))
 
     def addresses_of(self, node: str) -> frozenset[Address]:
-        return frozenset(address for name, address in self.identities if name == node)
+        return frozenset(i.address for i in self.identities if i.node == node)
 
-    def node_of(self, address: Address) -> str:
-        return next((name for name, known in self.identities if known == address), str(address))
+    def nodes_of(self, address: Address) -> frozenset[str]:
+        return frozenset(i.node for i in self.identities if i.address == address)

@@ -12,7 +12,10 @@ from labgen import __version__
 from labgen.errors import LabgenError
 
 # command -> "module:attribute"; a command's module is imported only when it is used
-_COMMANDS: dict[str, str] = {"wire": "labgen.cli.wire:wire"}
+_COMMANDS: dict[str, str] = {
+    "diagnose": "labgen.cli.diagnose:diagnose",
+    "wire": "labgen.cli.wire:wire",
+}
 
 
 class LazyGroup(click.Group):

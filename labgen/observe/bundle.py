@@ -120,7 +120,8 @@ def read_text(name: str, text: str) -> Facts:
         configs=(*config_text.router(lines), *config_text.bird(lines)),
         self_ips=tuple(kernel_text.self_ips(lines)),
         rules=tuple(kernel_text.rules(lines)),
-        identities=(*calico_text.identities(lines), *router_text.identities(lines)),
+        identities=(*calico_text.identities(lines), *router_text.identities(lines),
+                    *kernel_text.identities(lines)),
     )  # fmt: skip
     return facts + calico_text.routes(lines) + json_text.read(lines) + config_text.calico(lines)
 
@@ -137,7 +138,9 @@ def _kind(facts: Facts) -> str:
     """What a file holds, for the list of files."""
     names = ("events", "peers", "routes", "not_exported", "next_hops", "counters", "sockets", "configs",
              "pools", "settings", "self_ips", "rules")  # fmt: skip
-    return ", ".join(name.replace("_", " ") for name in names if getattr(facts, name)) or "identities"
+    return (
+        ", ".join(name.replace("_", " ") for name in names if getattr(facts, name)) or "identities"
+    )
 
 
 __all__ = ["BundleFiles", "Quote", "open_bundle", "read_text", "read_texts"]

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from labgen.evidence import Address
-from labgen.facts import Daemon, Facts, LogEvent, NotExported, PeerReport, RouteFact, Said
+from labgen.facts import Daemon, Facts, Identity, LogEvent, NotExported, PeerReport, RouteFact, Said
 from labgen.observe.lines import Line, address, command_on, network, protocol_peer
 
 _HEADER = re.compile(
@@ -116,7 +115,8 @@ def routes(lines: Sequence[Line]) -> Facts:
         if net is None:
             continue
         if protocol:
-            held_back.append(NotExported(protocol.strip("'\""), net, line))
+            name = protocol.strip("'\"")
+            held_back.append(NotExported(name, net, line, protocol_peer(name)))
         else:
             via = address(match["via"] or "")
             usable = False if " unreachable " in line.text else None
@@ -138,10 +138,10 @@ def waiting(lines: Iterable[Line]) -> Iterator[LogEvent]:
             yield LogEvent(Said.RESTART_WAITING, Daemon.BIRD, line)
 
 
-def identities(lines: Iterable[Line]) -> Iterator[tuple[str, Address]]:
+def identities(lines: Iterable[Line]) -> Iterator[Identity]:
     """Addresses that a node's own output says are its own."""
     for line in lines:
         match = re.match(r"\s*Router ID is (\S+)|\s+Source address:\s+(\S+)", line.text)
         found = address((match[1] or match[2]).strip()) if match else None
         if found is not None and line.node:
-            yield line.node, found
+            yield Identity(line.node, found, Daemon.BIRD)

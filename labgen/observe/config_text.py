@@ -112,7 +112,9 @@ def _finish(
     return replace(config, neighbors=tuple(result))
 
 
-_BIRD_BGP = re.compile(r"^\s*(?P<kind>protocol|template)\s+bgp\s+(?P<name>\S+)(?:\s+from\s+(?P<base>\S+))?\s*\{")
+_BIRD_BGP = re.compile(
+    r"^\s*(?P<kind>protocol|template)\s+bgp\s+(?P<name>\S+)(?:\s+from\s+(?P<base>\S+))?\s*\{"
+)
 
 
 def bird(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
@@ -215,7 +217,9 @@ def _resources(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
     for document in documents:
         if isinstance(document, dict):
             items = document.get("items")
-            yield from (i for i in items if isinstance(i, dict)) if isinstance(items, list) else [document]
+            yield from (
+                (i for i in items if isinstance(i, dict)) if isinstance(items, list) else [document]
+            )
 
 
 def _line_of(lines: Sequence[Line], wanted: str) -> Line:

@@ -77,7 +77,9 @@ def _facts(value: Any, place: _Place) -> Facts:
 def _summary(value: Mapping[str, Any], place: _Place) -> Iterator[PeerReport]:
     blocks = [value, *(v for v in value.values() if isinstance(v, dict))]
     for block in blocks:
-        for name, peer in (block.get("peers") or {}).items() if isinstance(block.get("peers"), dict) else ():
+        for name, peer in (
+            (block.get("peers") or {}).items() if isinstance(block.get("peers"), dict) else ()
+        ):
             yield PeerReport(
                 daemon=Daemon.FRR, name=name, quote=place.of(f'"{name}"', '"state"'),
                 address=address(name), state=str(peer["state"]), peer_state=_state(peer),

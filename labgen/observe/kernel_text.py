@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from labgen.facts import BlockingRule, Counter, RouteFact, SelfIp, Socket
+from labgen.facts import BlockingRule, Counter, Identity, RouteFact, SelfIp, Socket
 from labgen.observe.lines import Line, address, network
 
 _NSTAT = re.compile(r"^(?P<name>(?:Tcp|Ip|Udp|Icmp)\w+)\s+(?P<value>\d+)(?:\s+[\d.]+)?\s*$")
@@ -23,7 +23,9 @@ _ROUTE = re.compile(
     r"(?: nhid \d+)?(?: via (?P<via>[0-9a-fA-F.:]+))?(?: dev (?P<dev>\S+))?.*\bproto (?P<proto>\w+)"
 )
 _RULE = re.compile(r"-j (?P<target>DROP|REJECT)\b|\b(?P<verdict>drop|reject)\b")
-_RULE_PORT = re.compile(r"(?P<protocol>tcp|udp).*?(?:--dports? |dport (?:\{ ?)?)(?P<port>bgp|179|3784|4784)\b")
+_RULE_PORT = re.compile(
+    r"(?P<protocol>tcp|udp).*?(?:--dports? |dport (?:\{ ?)?)(?P<port>bgp|179|3784|4784)\b"
+)
 
 
 def counters(lines: Sequence[Line]) -> Iterator[Counter]:
@@ -51,7 +53,9 @@ def sockets(lines: Iterable[Line]) -> Iterator[Socket]:
         match = _SS.match(line.text) or _NETSTAT.match(line.text)
         if match is None:
             continue
-        process = re.search(r'\(\("([^"]+)"', match["rest"]) or re.search(r"\d+/(\S+)", match["rest"])
+        process = re.search(r'\(\("([^"]+)"', match["rest"]) or re.search(
+            r"\d+/(\S+)", match["rest"]
+        )
         port = match["port"]
         yield Socket(
             state="LISTEN" if match["state"] == "LISTEN" else match["state"].replace("_", "-"),
@@ -110,3 +114,14 @@ def self_ips(lines: Sequence[Line]) -> Iterator[SelfIp]:
             name = start.text.split()[2]
             yield SelfIp(name, found, frozenset(services or {"none"}), start)
             start = None
+
+
+def identities(lines: Iterable[Line]) -> Iterator[Identity]:
+    """The host's own addresses, from `ip route` (`src`) and `ip addr`."""
+    for line in lines:
+        match = re.search(
+            r"\bscope link src ([0-9a-fA-F.:]+)|^\s+inet6? ([0-9a-fA-F.:]+)/", line.text
+        )
+        found = address(match[1] or match[2]) if match else None
+        if found is not None and line.node and not found.is_loopback:
+            yield Identity(line.node, found)

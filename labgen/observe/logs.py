@@ -15,6 +15,9 @@ from labgen.observe.lines import Line, address, network, protocol_peer
 
 _IP = r"(?P<peer>\d+\.\d+\.\d+\.\d+|[0-9a-fA-F]*:[0-9a-fA-F:]+)"
 
+# A time of day reads like an IPv6 address.
+_CLOCK = re.compile(r"(?<![:\w])\d\d:\d\d:\d\d(?:\.\d+)?(?![:\w])")
+
 # NOTIFICATIONs, FRR: `%NOTIFICATION: sent to neighbor 10.1.20.20 2/2 (OPEN Message Error/Bad Peer AS)`;
 # ZebOS: `%BGP-3-NOTIFICATION: received from 10.1.20.20 2/2 (...)`.
 _NOTIFICATION = re.compile(
@@ -63,6 +66,8 @@ _BIRD_ANYWHERE: tuple[tuple[Said, re.Pattern[str]], ...] = tuple(
         (Said.UNEXPECTED_CONNECT, r"Unexpected connect from unknown address " + _IP),
         (Said.PORT_TAKEN, r"bind: Address already in use|Cannot open listening socket"),
         (Said.SOURCE_ADDRESS, r"bind: Cannot assign requested address"),
+        (Said.BFD_DOWN, r"Session to " + _IP + r" changed state from Up to Down"),
+        (Said.BFD_UP, r"Session to " + _IP + r" changed state from \w+ to Up"),
         (Said.RESTART_STARTED, r"Graceful restart started"),
         (Said.RESTART_DONE, r"Graceful restart done"),
         (Said.STARTED, r"^Started\b"),
@@ -88,9 +93,11 @@ _BIRD_SOCKET: tuple[tuple[str, Said], ...] = (
     ("Connection reset by peer", Said.RESET),
     ("BFD session down", Said.BFD_DOWN),
     ("State changed to up", Said.UP),
+    ("State changed to start", Said.SESSION_STARTED),
+    ("State changed to wait", Said.SESSION_WAITS),
     ("State changed to down", Said.DOWN),
 )
-_FILTERED = re.compile(r"< (?:filtered out|rejected by (?:protocol|filter)) (?P<prefix>\S+/\d+)")
+_FILTERED = re.compile(r"< filtered out (?P<prefix>\S+/\d+)")
 
 
 def read(lines: Iterable[Line]) -> Iterator[LogEvent]:
@@ -103,7 +110,7 @@ def read(lines: Iterable[Line]) -> Iterator[LogEvent]:
 
 
 def _router(line: Line) -> Iterator[LogEvent]:
-    text = line.text
+    text = _CLOCK.sub("", line.text)
     if (match := _NOTIFICATION.search(text)) is not None:
         daemon = Daemon.ZEBOS if "%BGP-" in text else Daemon.FRR
         sent = match["way"].startswith("sen")

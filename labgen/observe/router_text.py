@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from labgen.evidence import Address
-from labgen.facts import Daemon, NextHopFact, PeerReport, RouteFact
+from labgen.facts import Daemon, Identity, NextHopFact, PeerReport, RouteFact
 from labgen.observe.lines import Line, address, command_on, network
 
 _SUMMARY = re.compile(
@@ -56,7 +55,9 @@ def _summary(line: Line, match: re.Match[str], daemon: Daemon) -> PeerReport:
     )  # fmt: skip
 
 
-_POLICY = re.compile(r"^\*?(?P<peer>[0-9a-fA-F.:]+)\s+4\s+(?P<asn>\d+)\s.*\s\(Policy\)\s+\(Policy\)")
+_POLICY = re.compile(
+    r"^\*?(?P<peer>[0-9a-fA-F.:]+)\s+4\s+(?P<asn>\d+)\s.*\s\(Policy\)\s+\(Policy\)"
+)
 
 
 def policy_peers(lines: Iterable[Line]) -> Iterator[PeerReport]:
@@ -135,7 +136,9 @@ def inaccessible(lines: Iterable[Line]) -> Iterator[RouteFact]:
     """`show ip bgp P`: a path whose next hop is `(inaccessible)`."""
     prefix = None
     for line in lines:
-        if (match := re.match(r"BGP routing table entry for (\S+?),?(?:\s|$)", line.text)) is not None:
+        if (
+            match := re.match(r"BGP routing table entry for (\S+?),?(?:\s|$)", line.text)
+        ) is not None:
             prefix = network(match[1])
         elif prefix is not None and "inaccessible" in line.text:
             hop = address((line.text.split() or [""])[0])
@@ -173,7 +176,8 @@ def installed(lines: Iterable[Line]) -> Iterator[RouteFact]:
                         protocol="zebra" if match["code"] == "B" else "kernel")  # fmt: skip
 
 
-def identities(lines: Iterable[Line]) -> Iterator[tuple[str, Address]]:
+def identities(lines: Iterable[Line]) -> Iterator[Identity]:
+    """Addresses that the router says are its own."""
     for line in lines:
         match = re.match(
             r"BGP router identifier ([\d.]+)|.*local router ID is ([\d.]+)|Local host: ([\d.a-fA-F:]+),",
@@ -181,4 +185,4 @@ def identities(lines: Iterable[Line]) -> Iterator[tuple[str, Address]]:
         )
         found = address(next(g for g in match.groups() if g)) if match else None
         if found is not None and line.node:
-            yield line.node, found
+            yield Identity(line.node, found, Daemon.FRR)

@@ -92,7 +92,7 @@ class Node:
             shutil.chown(Path(base, space), "frr", "frr")
         log = self.work / "bgpd.log"
         conf = self.work / "frr.conf"
-        conf.write_text(f"hostname {self.name}\nlog file {log} informational\n{config}")
+        conf.write_text(f"hostname {self.name}\nlog file {log}\n{config}")
         conf.chmod(0o644)
         if zebra:
             plain = self.work / "zebra.conf"

@@ -158,7 +158,9 @@ def unreachable(lab: Lab) -> None:
 def prohibited(lab: Lab) -> None:
     f5, master = pair(lab)
     for node in (f5, master):
-        node.drop("-p", "tcp", "--dport", "179", target="REJECT --reject-with icmp-admin-prohibited")
+        node.drop(
+            "-p", "tcp", "--dport", "179", target="REJECT --reject-with icmp-admin-prohibited"
+        )
     f5.frr(bigip())
     plain(master)
     watch(12)
@@ -357,7 +359,11 @@ def listen_port_mesh(lab: Lab) -> None:
     mesh = Peer(f"{MASTER} port 1790", kind="Mesh")
     text = bird(str(node1.work), NODE1, Peer(BIGIP), mesh, top=("listen bgp port 1790;",))
     text = text.replace(f"Mesh_{MASTER.replace('.', '_')} port 1790", "Mesh_10_1_20_20")
-    node1.bird(text.replace(f"neighbor {MASTER} port 1790 as 64512", f"neighbor {MASTER} port 1790 as 64512"))
+    node1.bird(
+        text.replace(
+            f"neighbor {MASTER} port 1790 as 64512", f"neighbor {MASTER} port 1790 as 64512"
+        )
+    )
     watch(12)
 
 
@@ -366,7 +372,11 @@ def export_filter(lab: Lab) -> None:
     """Only the master peers (eBGP) with the BIG-IP; the mesh never hears of 10.210.0.0/16."""
     f5, master, node1 = trio(lab)
     f5.frr(bigip(asn=65000, neighbors=((MASTER, 64512),), family=("network 10.210.0.0/16",)))
-    plain(master, Peer(BIGIP, 65000), Peer(NODE1, kind="Mesh", lines=("passive on", "debug { states, routes, filters }")))
+    plain(
+        master,
+        Peer(BIGIP, 65000),
+        Peer(NODE1, kind="Mesh", lines=("passive on", "debug { states, routes, filters }")),
+    )
     plain(node1, MESH_NODE1)
     f5.established(MASTER)
     watch(6)
@@ -396,7 +406,7 @@ def cluster_loop(lab: Lab) -> None:
     reflect = f"rr client;\n  rr cluster id {CLUSTER}"
     plain(master, Peer(BIGIP, lines=(f"rr cluster id {CLUSTER}",)),
           Peer(NODE1, kind="Node", lines=(reflect,)))  # fmt: skip
-    plain(node1, Peer(MASTER, kind="Node"))
+    plain(node1, Peer(MASTER, kind="Node", lines=("passive on",)))
     f5.established(MASTER)
     watch(7)
 

@@ -23,10 +23,11 @@ MAY_IMPORT = {
     "design": {"errors", "plan", "spec", "calico", "kubernetes", "bigip", "bgp", "images"},
     "render": {"errors", "plan", "design", "calico", "bigip"},
     "evidence": {"errors", "bgp"},
+    "facts": {"errors", "evidence", "bgp"},
     "runtime": {"errors", "plan", "images"},
     "capture": {"errors", "runtime", "evidence", "bgp"},
-    "observe": {"errors", "runtime", "evidence", "bgp", "calico", "bigip"},
-    "check": {"errors", "design", "evidence", "bgp", "calico", "bigip"},
+    "observe": {"errors", "runtime", "evidence", "facts", "bgp", "calico", "bigip"},
+    "check": {"errors", "design", "evidence", "facts", "bgp", "calico", "bigip"},
     "report": {"errors", "check", "evidence", "bgp", "design"},
     "lab": {
         "errors",

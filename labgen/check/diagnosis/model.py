@@ -22,11 +22,12 @@ class Rank(IntEnum):
     NOTIFICATION = 2
     SILENT = 3  # established, then silence; or a handshake that leads nowhere
     RESET = 4
-    REFUSED = 5
-    UNANSWERED = 6
-    QUIET = 7
-    ROUTES = 8  # the session is up, and routes or traffic are wrong
-    MASKED = 9  # a fault that does no harm at the moment
+    LISTENER = 5
+    REFUSED = 6
+    UNANSWERED = 7
+    QUIET = 8
+    ROUTES = 9  # the session is up, and routes or traffic are wrong
+    MASKED = 10  # a fault that does no harm at the moment
 
 
 @dataclass(frozen=True, slots=True)

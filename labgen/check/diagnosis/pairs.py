@@ -11,7 +11,7 @@ from labgen.bgp.capabilities import Fqdn
 from labgen.bgp.conversation import Capture, Conversation, Seen, WireSession
 from labgen.bgp.messages import Open
 from labgen.evidence import Address
-from labgen.facts import Daemon, Facts, LogEvent, PeerReport
+from labgen.facts import Daemon, Facts, LogEvent, PeerReport, Quote
 
 
 class Role(Enum):
@@ -103,8 +103,9 @@ class _Locals:
     def __init__(self, facts: Facts, roles: dict[Address, Role]) -> None:
         self._facts, self._roles = facts, roles
         self._known: dict[str, list[Address]] = {}
-        for node, address in facts.identities:
-            self._known.setdefault(node, []).append(address)
+        # A kernel's own address is surer than a router id, which may be anything.
+        for identity in sorted(facts.identities, key=lambda i: i.daemon is not None):
+            self._known.setdefault(identity.node, []).append(identity.address)
         for report in facts.peers:
             if report.local is not None and report.quote.node:
                 self._known.setdefault(report.quote.node, []).append(report.local)
@@ -136,8 +137,11 @@ def _roles(facts: Facts) -> dict[Address, Role]:
         if role is not Role.UNKNOWN:
             roles.setdefault(message[0], role)
     bird = {q.node for q in _bird_quotes(facts)}
-    for node, address in facts.identities:
-        weak.setdefault(address, Role.CALICO if node in bird else Role.ROUTER)
+    frr = {i.node for i in facts.identities if i.daemon is Daemon.FRR}
+    for identity in facts.identities:
+        if identity.node in bird or identity.node in frr:
+            role = Role.CALICO if identity.node in bird else Role.ROUTER
+            weak.setdefault(identity.address, role)
     for report in facts.peers:
         _from_report(report, weak)
     for event in facts.events:
@@ -145,7 +149,7 @@ def _roles(facts: Facts) -> dict[Address, Role]:
             mesh = event.protocol.startswith("Mesh_")
             calico = event.daemon.is_calico and not mesh
             weak.setdefault(event.peer, Role.ROUTER if calico else Role.CALICO)
-    for address, role in weak.items():
+    for address, role in (*weak.items(), *_by_ttl(facts.captures)):
         roles.setdefault(address, role)
     for capture in facts.captures:
         for session in capture.sessions:
@@ -153,9 +157,22 @@ def _roles(facts: Facts) -> dict[Address, Role]:
     return roles
 
 
-def _bird_quotes(facts: Facts) -> Iterator[object]:
+def _by_ttl(captures: Iterable[Capture]) -> Iterator[tuple[Address, Role]]:
+    """The weakest hint: FRR dials iBGP with TTL 255, Calico's BIRD (multihop) with the host's 64."""
+    for capture in captures:
+        for session in capture.sessions:
+            for conversation in session.conversations:
+                ttls = conversation.from_client.handshake_ttls
+                if ttls and min(ttls) > 200:
+                    yield conversation.client.address, Role.ROUTER
+                elif ttls and 32 < max(ttls) <= 64:
+                    yield conversation.client.address, Role.CALICO
+
+
+def _bird_quotes(facts: Facts) -> Iterator[Quote]:
     yield from (r.quote for r in facts.peers if r.daemon is Daemon.BIRD)
     yield from (c.quote for c in facts.configs if c.daemon is Daemon.BIRD)
+    yield from (Quote("", 0, "", i.node) for i in facts.identities if i.daemon is Daemon.BIRD)
 
 
 def _opposite(ends: tuple[Address, Address], roles: dict[Address, Role]) -> None:
