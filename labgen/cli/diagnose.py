@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("lab", required=False)
-@click.option("--evidence", type=click.Path(path_type=Path), metavar="DIR",
-              help="A directory with captures, logs and saved outputs, in files by any name.")  # fmt: skip
+@click.option(
+    "--evidence",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A directory with captures, logs and saved outputs, in files by any name.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the causes as a JSON list.")
 def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
     """Name the cause of a BGP fault, with its evidence and the remedy on either side.
@@ -30,8 +34,9 @@ def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
     Example: labgen diagnose --evidence ./from-production
     """
     if (lab is None) == (evidence is None):
-        raise InputError("diagnose needs either LAB or --evidence DIR",
-                         hint="labgen diagnose --evidence DIR")  # fmt: skip
+        raise InputError(
+            "diagnose needs either LAB or --evidence DIR", hint="labgen diagnose --evidence DIR"
+        )
     from labgen.check.diagnosis.decide import diagnose as decide
 
     if evidence is not None:
@@ -56,8 +61,10 @@ def bundle_facts(directory: Path) -> Facts:
 
     files = open_bundle(directory)
     if not files.captures and not files.texts:
-        raise EvidenceError(f"{directory}: holds no evidence",
-                            hint="save a pcap, daemons' logs or command outputs there")  # fmt: skip
+        raise EvidenceError(
+            f"{directory}: holds no evidence",
+            hint="save a pcap, daemons' logs or command outputs there",
+        )
     captures, unread = _captures(files.captures)
     facts = read_texts(files.texts)
     unread = (*((str(p), why) for p, why in unread), *files.unread, *facts.unread)

@@ -26,9 +26,14 @@ from labgen.observe.lines import Line, lines_of
 
 # pcap (micro- and nanoseconds, both byte orders), Kuznetzov's pcap, pcapng
 _CAPTURES = {
-    b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1",
-    b"\xa1\xb2\xcd\x34", b"\x34\xcd\xb2\xa1", b"\x0a\x0d\x0d\x0a",
-}  # fmt: skip
+    b"\xa1\xb2\xc3\xd4",
+    b"\xd4\xc3\xb2\xa1",
+    b"\xa1\xb2\x3c\x4d",
+    b"\x4d\x3c\xb2\xa1",
+    b"\xa1\xb2\xcd\x34",
+    b"\x34\xcd\xb2\xa1",
+    b"\x0a\x0d\x0d\x0a",
+}
 _GZIP = b"\x1f\x8b"
 MAX_TEXT = 256 << 20  # a log beyond this is not read whole: its end is where the trouble is
 _SECRET = re.compile(r"(?i)(\bpassword\s+(?:\d\s+)?)(\"[^\"]*\"|\S+)|(\bsecret\s+)\S+")
@@ -46,8 +51,10 @@ class BundleFiles:
 def open_bundle(directory: Path) -> BundleFiles:
     """Sort a directory's files by content. Raises InputError or EvidenceError for the directory."""
     if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory",
-                         hint="name a directory with a pcap, logs or saved outputs")  # fmt: skip
+        raise InputError(
+            f"{directory}: no such directory",
+            hint="name a directory with a pcap, logs or saved outputs",
+        )
     captures: list[Path] = []
     texts: dict[str, str] = {}
     unread: list[tuple[str, str]] = []
@@ -111,18 +118,29 @@ def read_text(name: str, text: str) -> Facts:
     events = (*logs.read(lines), *calico_text.waiting(lines))
     facts = Facts(
         events=events,
-        peers=(*calico_text.peers(lines), *router_text.peers(lines), *router_text.policy_peers(lines)),
-        routes=(*router_text.table(lines), *router_text.inaccessible(lines),
-                *router_text.installed(lines), *kernel_text.routes(lines)),
+        peers=(
+            *calico_text.peers(lines),
+            *router_text.peers(lines),
+            *router_text.policy_peers(lines),
+        ),
+        routes=(
+            *router_text.table(lines),
+            *router_text.inaccessible(lines),
+            *router_text.installed(lines),
+            *kernel_text.routes(lines),
+        ),
         next_hops=tuple(router_text.next_hops(lines)),
         counters=tuple(kernel_text.counters(lines)),
         sockets=tuple(kernel_text.sockets(lines)),
         configs=(*config_text.router(lines), *config_text.bird(lines)),
         self_ips=tuple(kernel_text.self_ips(lines)),
         rules=tuple(kernel_text.rules(lines)),
-        identities=(*calico_text.identities(lines), *router_text.identities(lines),
-                    *kernel_text.identities(lines)),
-    )  # fmt: skip
+        identities=(
+            *calico_text.identities(lines),
+            *router_text.identities(lines),
+            *kernel_text.identities(lines),
+        ),
+    )
     return facts + calico_text.routes(lines) + json_text.read(lines) + config_text.calico(lines)
 
 
@@ -136,8 +154,20 @@ def _without_secret(line: Line) -> Line:
 
 def _kind(facts: Facts) -> str:
     """What a file holds, for the list of files."""
-    names = ("events", "peers", "routes", "not_exported", "next_hops", "counters", "sockets", "configs",
-             "pools", "settings", "self_ips", "rules")  # fmt: skip
+    names = (
+        "events",
+        "peers",
+        "routes",
+        "not_exported",
+        "next_hops",
+        "counters",
+        "sockets",
+        "configs",
+        "pools",
+        "settings",
+        "self_ips",
+        "rules",
+    )
     return (
         ", ".join(name.replace("_", " ") for name in names if getattr(facts, name)) or "identities"
     )

@@ -25,10 +25,16 @@ _ROUTE = re.compile(
 )
 _WAIT = re.compile(r"Graceful restart recovery in progress|Wait timer is \d+/\d+")
 _WORDS = {
-    "Idle": "Idle", "Connect": "Connect", "Active": "Active", "OpenSent": "OpenSent",
-    "OpenConfirm": "OpenConfirm", "Established": "Established", "Passive": "Active",
-    "Close": "Idle", "Down": "Idle",
-}  # fmt: skip
+    "Idle": "Idle",
+    "Connect": "Connect",
+    "Active": "Active",
+    "OpenSent": "OpenSent",
+    "OpenConfirm": "OpenConfirm",
+    "Established": "Established",
+    "Passive": "Active",
+    "Close": "Idle",
+    "Down": "Idle",
+}
 
 
 def peers(lines: Sequence[Line]) -> Iterator[PeerReport]:
@@ -57,9 +63,14 @@ def _header(line: Line, match: re.Match[str]) -> PeerReport:
     if word not in _WORDS:
         rest = info  # `down  Error: No listening socket`
     return PeerReport(
-        daemon=Daemon.BIRD, name=match["name"], quote=line, address=protocol_peer(match["name"]),
-        state=state, info=rest.strip(), peer_state="Passive" if word == "Passive" else match["state"],
-    )  # fmt: skip
+        daemon=Daemon.BIRD,
+        name=match["name"],
+        quote=line,
+        address=protocol_peer(match["name"]),
+        state=state,
+        info=rest.strip(),
+        peer_state="Passive" if word == "Passive" else match["state"],
+    )
 
 
 def _with(peer: PeerReport, key: str, value: str) -> PeerReport:
@@ -70,8 +81,11 @@ def _with(peer: PeerReport, key: str, value: str) -> PeerReport:
     if key == "Neighbor AS" and value.isdigit():
         return replace(peer, remote_as=int(value))
     if key == "BGP state":
-        return replace(peer, state=_WORDS.get(value, peer.state),
-                       peer_state="Passive" if value == "Passive" else peer.peer_state)  # fmt: skip
+        return replace(
+            peer,
+            state=_WORDS.get(value, peer.state),
+            peer_state="Passive" if value == "Passive" else peer.peer_state,
+        )
     if key == "Last error" and not peer.info:
         return replace(peer, info=value)
     if key == "Routes" and (counts := re.match(r"(\d+) imported,.*?(\d+) exported", value)):
@@ -87,10 +101,14 @@ def _status_rows(lines: Iterable[Line]) -> Iterator[PeerReport]:
         word, _, rest = match["info"].partition(" ")
         state = _WORDS.get(word, "Idle")
         yield PeerReport(
-            daemon=Daemon.CALICOCTL, name=match["type"], quote=line, address=address(match["peer"]),
-            state=state, info=rest.strip() if word in _WORDS else match["info"],
+            daemon=Daemon.CALICOCTL,
+            name=match["type"],
+            quote=line,
+            address=address(match["peer"]),
+            state=state,
+            info=rest.strip() if word in _WORDS else match["info"],
             peer_state="Passive" if word == "Passive" else match["state"],
-        )  # fmt: skip
+        )
 
 
 def routes(lines: Sequence[Line]) -> Facts:
@@ -120,8 +138,17 @@ def routes(lines: Sequence[Line]) -> Facts:
         else:
             via = address(match["via"] or "")
             usable = False if " unreachable " in line.text else None
-            found.append(RouteFact(Daemon.BIRD, line, net, via, usable, protocol=match["proto"],
-                                   peer=address(match["peer"] or "")))  # fmt: skip
+            found.append(
+                RouteFact(
+                    Daemon.BIRD,
+                    line,
+                    net,
+                    via,
+                    usable,
+                    protocol=match["proto"],
+                    peer=address(match["peer"] or ""),
+                )
+            )
     return Facts(routes=tuple(found), not_exported=tuple(held_back))
 
 

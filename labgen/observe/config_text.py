@@ -18,8 +18,15 @@ from labgen.observe.lines import Line, address, network
 
 _SETTINGS = {
     "BGPConfiguration": ("listenPort", "nodeToNodeMeshEnabled", "asNumber"),
-    "BGPPeer": ("peerIP", "asNumber", "nodeSelector", "node", "peerSelector", "numAllowedLocalASNumbers"),
-}  # fmt: skip
+    "BGPPeer": (
+        "peerIP",
+        "asNumber",
+        "nodeSelector",
+        "node",
+        "peerSelector",
+        "numAllowedLocalASNumbers",
+    ),
+}
 
 
 def router(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
@@ -33,9 +40,21 @@ def router(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
             if config:
                 yield _finish(config, peers, groups)
             config, peers, groups = SpeakerConfig(Daemon.FRR, line, asn=int(words[2])), {}, {}
-        elif config is not None and words and not line.text.startswith(" ") and words[0] in (
-            "end", "exit", "route-map", "ip", "interface", "line", "access-list",
-        ):  # fmt: skip
+        elif (
+            config is not None
+            and words
+            and not line.text.startswith(" ")
+            and words[0]
+            in (
+                "end",
+                "exit",
+                "route-map",
+                "ip",
+                "interface",
+                "line",
+                "access-list",
+            )
+        ):
             yield _finish(config, peers, groups)
             config = None
         elif config is not None:
@@ -45,9 +64,12 @@ def router(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
 
 
 def _router_line(
-    config: SpeakerConfig, peers: dict[str, NeighborConfig], groups: dict[str, str],
-    words: list[str], line: Line,
-) -> SpeakerConfig:  # fmt: skip
+    config: SpeakerConfig,
+    peers: dict[str, NeighborConfig],
+    groups: dict[str, str],
+    words: list[str],
+    line: Line,
+) -> SpeakerConfig:
     no = words[:1] == ["no"]
     words = words[1:] if no else words
     if words[:1] == ["neighbor"] and len(words) >= 3:
@@ -99,14 +121,16 @@ def _finish(
         group = peers.get(groups.get(name, ""))
         if group is not None:
             peer = replace(  # noqa: PLW2901 - the member as it works, in place of the member as written
-                peer, remote_as=peer.remote_as or group.remote_as,
-                passive=peer.passive or group.passive, bfd=peer.bfd or group.bfd,
+                peer,
+                remote_as=peer.remote_as or group.remote_as,
+                passive=peer.passive or group.passive,
+                bfd=peer.bfd or group.bfd,
                 has_password=peer.has_password or group.has_password,
                 ttl_security=peer.ttl_security or group.ttl_security,
                 multihop=peer.multihop or group.multihop,
                 activated=group.activated if peer.activated is None else peer.activated,
                 reflector_client=peer.reflector_client or group.reflector_client,
-            )  # fmt: skip
+            )
         if peer.address is not None:
             result.append(peer)
     return replace(config, neighbors=tuple(result))
@@ -165,8 +189,13 @@ def _bird_as(config: SpeakerConfig, statement: str) -> SpeakerConfig:
 
 def _bird_statement(peer: NeighborConfig, statement: str, line: Line) -> NeighborConfig:
     if (match := re.match(r"neighbor (\S+)(?: port (\d+))?(?: as (\d+))?", statement)) is not None:
-        return replace(peer, address=address(match[1]), quote=line, port=int(match[2] or 179),
-                       remote_as=int(match[3]) if match[3] else peer.remote_as)  # fmt: skip
+        return replace(
+            peer,
+            address=address(match[1]),
+            quote=line,
+            port=int(match[2] or 179),
+            remote_as=int(match[3]) if match[3] else peer.remote_as,
+        )
     if statement.startswith("source address "):
         return replace(peer, local_address=address(statement.split()[2]))
     if re.match(r"passive(?: on| yes)?$", statement):
@@ -182,7 +211,7 @@ def _bird_statement(peer: NeighborConfig, statement: str, line: Line) -> Neighbo
     if statement.startswith("ttl security") and not statement.endswith(("off", "no")):
         return replace(peer, ttl_security=True)
     if statement.startswith("rr cluster id "):
-        return replace(peer, cluster_id=address(statement.split()[-1]))
+        return replace(peer, cluster_id=address(statement.rsplit(maxsplit=1)[-1]))
     if statement == "rr client":
         return replace(peer, reflector_client=True)
     return peer
@@ -208,8 +237,9 @@ def calico(lines: Sequence[Line]) -> Facts:
             pools.append(Pool(net, exported, _line_of(lines, str(spec["cidr"]))))
         settings += [
             CalicoSetting(kind, name, key, str(spec[key]), _line_of(lines, f"{key}:"))
-            for key in _SETTINGS.get(kind, ()) if key in spec
-        ]  # fmt: skip
+            for key in _SETTINGS.get(kind, ())
+            if key in spec
+        ]
     return Facts(pools=tuple(pools), settings=tuple(settings))
 
 

@@ -81,11 +81,17 @@ def _summary(value: Mapping[str, Any], place: _Place) -> Iterator[PeerReport]:
             (block.get("peers") or {}).items() if isinstance(block.get("peers"), dict) else ()
         ):
             yield PeerReport(
-                daemon=Daemon.FRR, name=name, quote=place.of(f'"{name}"', '"state"'),
-                address=address(name), state=str(peer["state"]), peer_state=_state(peer),
-                received=peer.get("pfxRcd"), sent=peer.get("pfxSnt"),
-                remote_as=peer.get("remoteAs"), local_as=block.get("as"),
-            )  # fmt: skip
+                daemon=Daemon.FRR,
+                name=name,
+                quote=place.of(f'"{name}"', '"state"'),
+                address=address(name),
+                state=str(peer["state"]),
+                peer_state=_state(peer),
+                received=peer.get("pfxRcd"),
+                sent=peer.get("pfxSnt"),
+                remote_as=peer.get("remoteAs"),
+                local_as=block.get("as"),
+            )
 
 
 def _state(peer: Mapping[str, Any]) -> str:
@@ -101,12 +107,20 @@ def _neighbors(value: Mapping[str, Any], place: _Place) -> Iterator[PeerReport]:
         policy = family.get("inboundEbgpRequiresPolicy") or family.get("outboundEbgpRequiresPolicy")
         bfd = (peer.get("peerBfdInfo") or {}).get("status")
         yield PeerReport(
-            daemon=Daemon.FRR, name=name, quote=place.of(f'"{name}"', '"bgpState"'),
-            address=address(name), state=str(peer["bgpState"]), local=address(str(peer.get("hostLocal", ""))),
-            peer_state="Policy" if policy else "", last_reset=str(peer.get("lastResetDueTo", "")),
-            received=family.get("acceptedPrefixCounter"), sent=family.get("sentPrefixCounter"),
-            info=f"BFD {bfd}" if bfd else "", remote_as=peer.get("remoteAs"), local_as=peer.get("localAs"),
-        )  # fmt: skip
+            daemon=Daemon.FRR,
+            name=name,
+            quote=place.of(f'"{name}"', '"bgpState"'),
+            address=address(name),
+            state=str(peer["bgpState"]),
+            local=address(str(peer.get("hostLocal", ""))),
+            peer_state="Policy" if policy else "",
+            last_reset=str(peer.get("lastResetDueTo", "")),
+            received=family.get("acceptedPrefixCounter"),
+            sent=family.get("sentPrefixCounter"),
+            info=f"BFD {bfd}" if bfd else "",
+            remote_as=peer.get("remoteAs"),
+            local_as=peer.get("localAs"),
+        )
 
 
 def _table(routes: Mapping[str, Any], place: _Place) -> Iterator[RouteFact]:
@@ -115,9 +129,16 @@ def _table(routes: Mapping[str, Any], place: _Place) -> Iterator[RouteFact]:
         for path in paths if isinstance(paths, list) and net is not None else ():
             hops = [address(str(h.get("ip", ""))) for h in path.get("nexthops", ())]
             assert net is not None
-            yield RouteFact(Daemon.FRR, place.of(f'"{prefix}"'), net, hops[0] if hops else None,
-                            bool(path.get("valid")), bool(path.get("stale")), "BGP",
-                            address(str(path.get("peerId", ""))))  # fmt: skip
+            yield RouteFact(
+                Daemon.FRR,
+                place.of(f'"{prefix}"'),
+                net,
+                hops[0] if hops else None,
+                bool(path.get("valid")),
+                bool(path.get("stale")),
+                "BGP",
+                address(str(path.get("peerId", ""))),
+            )
 
 
 def _paths(value: Mapping[str, Any], place: _Place) -> Iterator[RouteFact]:
@@ -126,8 +147,14 @@ def _paths(value: Mapping[str, Any], place: _Place) -> Iterator[RouteFact]:
         for hop in path.get("nexthops", ()):
             if hop.get("accessible") is False:
                 assert net is not None
-                yield RouteFact(Daemon.FRR, place.of('"accessible":false'), net,
-                                address(str(hop.get("ip", ""))), usable=False, protocol="BGP")  # fmt: skip
+                yield RouteFact(
+                    Daemon.FRR,
+                    place.of('"accessible":false'),
+                    net,
+                    address(str(hop.get("ip", ""))),
+                    usable=False,
+                    protocol="BGP",
+                )
 
 
 def _rib(value: Mapping[str, Any], place: _Place) -> Iterator[RouteFact]:
@@ -138,8 +165,13 @@ def _rib(value: Mapping[str, Any], place: _Place) -> Iterator[RouteFact]:
             if row.get("protocol") in ("bgp", "kernel"):
                 hops = row.get("nexthops") or [{}]
                 assert net is not None
-                yield RouteFact(None, place.of(f'"{prefix}"'), net, address(str(hops[0].get("ip", ""))),
-                                protocol="zebra" if row["protocol"] == "bgp" else "kernel")  # fmt: skip
+                yield RouteFact(
+                    None,
+                    place.of(f'"{prefix}"'),
+                    net,
+                    address(str(hops[0].get("ip", ""))),
+                    protocol="zebra" if row["protocol"] == "bgp" else "kernel",
+                )
 
 
 def _kernel(rows: Sequence[Any], place: _Place) -> Iterator[RouteFact]:
@@ -147,5 +179,10 @@ def _kernel(rows: Sequence[Any], place: _Place) -> Iterator[RouteFact]:
     for row in rows:
         net = network(str(row["dst"])) if isinstance(row, dict) and "dst" in row else None
         if net is not None and "dev" in row | {"dev": ""}:
-            yield RouteFact(None, place.of(f'"{row["dst"]}"'), net, address(str(row.get("gateway", ""))),
-                            protocol=str(row.get("protocol", "")))  # fmt: skip
+            yield RouteFact(
+                None,
+                place.of(f'"{row["dst"]}"'),
+                net,
+                address(str(row.get("gateway", ""))),
+                protocol=str(row.get("protocol", "")),
+            )

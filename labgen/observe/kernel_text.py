@@ -59,10 +59,12 @@ def sockets(lines: Iterable[Line]) -> Iterator[Socket]:
         port = match["port"]
         yield Socket(
             state="LISTEN" if match["state"] == "LISTEN" else match["state"].replace("_", "-"),
-            local_port=179 if port == "bgp" else int(port), quote=line, peer=address(match["peer"]),
+            local_port=179 if port == "bgp" else int(port),
+            quote=line,
+            peer=address(match["peer"]),
             queued=int(match["sq"]) if match["state"] != "LISTEN" else 0,
             process=process[1] if process else "",
-        )  # fmt: skip
+        )
 
 
 def routes(lines: Iterable[Line]) -> Iterator[RouteFact]:

@@ -19,10 +19,61 @@ _PROMPT = re.compile(
 )
 _CODE = re.compile(r"^[0-2]\d{3}-(?!\d\d-\d\d)(?=\S)")  # BIRD's control socket: `1002-name …`
 _KIND_WORDS = frozenset(
-    "bird bird6 birdc birdcl log logs bgpd zebra frr vtysh imish zebos txt json out show protocols all "
-    "route routes status ip bgp summary neighbors neighbor neighbours running config running-config cfg conf "
-    "nstat netstat ss kernel tmsh calicoctl node self yaml yml output current nexthop tcp listen stderr "
-    "stdout export noexport peers table".split()
+    [
+        "bird",
+        "bird6",
+        "birdc",
+        "birdcl",
+        "log",
+        "logs",
+        "bgpd",
+        "zebra",
+        "frr",
+        "vtysh",
+        "imish",
+        "zebos",
+        "txt",
+        "json",
+        "out",
+        "show",
+        "protocols",
+        "all",
+        "route",
+        "routes",
+        "status",
+        "ip",
+        "bgp",
+        "summary",
+        "neighbors",
+        "neighbor",
+        "neighbours",
+        "running",
+        "config",
+        "running-config",
+        "cfg",
+        "conf",
+        "nstat",
+        "netstat",
+        "ss",
+        "kernel",
+        "tmsh",
+        "calicoctl",
+        "node",
+        "self",
+        "yaml",
+        "yml",
+        "output",
+        "current",
+        "nexthop",
+        "tcp",
+        "listen",
+        "stderr",
+        "stdout",
+        "export",
+        "noexport",
+        "peers",
+        "table",
+    ]
 )
 
 

@@ -22,8 +22,9 @@ _CLOCK = re.compile(r"(?<![:\w])\d\d:\d\d:\d\d(?:\.\d+)?(?![:\w])")
 # ZebOS: `%BGP-3-NOTIFICATION: received from 10.1.20.20 2/2 (...)`.
 _NOTIFICATION = re.compile(
     r"NOTIFICATION(?:\(Hard Reset\))?: (?P<way>sent|sending|received)(?: to| from)?(?: neighbor)? "
-    + _IP + r"\S* (?P<code>\d+)/(?P<subcode>\d+)"
-)  # fmt: skip
+    + _IP
+    + r"\S* (?P<code>\d+)/(?P<subcode>\d+)"
+)
 
 _FRR: tuple[tuple[Said, re.Pattern[str]], ...] = tuple(
     (said, re.compile(pattern))
@@ -142,8 +143,9 @@ def _bird(line: Line, rest: str) -> Iterator[LogEvent]:
     name, message = match["protocol"], match["message"]
     peer = protocol_peer(name)
     if (filtered := _FILTERED.search(rest)) is not None:
-        yield LogEvent(Said.FILTERED, Daemon.BIRD, line, peer, name,
-                       prefix=network(filtered["prefix"]))  # fmt: skip
+        yield LogEvent(
+            Said.FILTERED, Daemon.BIRD, line, peer, name, prefix=network(filtered["prefix"])
+        )
         return
     yield from _bird_session(line, name, message)
 

@@ -48,11 +48,16 @@ def _summary(line: Line, match: re.Match[str], daemon: Daemon) -> PeerReport:
         paren = "Policy"
     sent = match["sent"] or ""
     return PeerReport(
-        daemon=daemon, name=name, quote=line, address=address(name),
+        daemon=daemon,
+        name=name,
+        quote=line,
+        address=address(name),
         state="Established" if counts else state if state in _STATES else "Idle",
-        peer_state=paren, received=int(state) if counts else None,
-        sent=int(sent) if sent.isdigit() else None, remote_as=int(match["asn"]),
-    )  # fmt: skip
+        peer_state=paren,
+        received=int(state) if counts else None,
+        sent=int(sent) if sent.isdigit() else None,
+        remote_as=int(match["asn"]),
+    )
 
 
 _POLICY = re.compile(
@@ -65,8 +70,15 @@ def policy_peers(lines: Iterable[Line]) -> Iterator[PeerReport]:
     for line in lines:
         match = _POLICY.match(line.text)
         if match is not None:
-            yield PeerReport(Daemon.FRR, match["peer"], line, address(match["peer"]), "Established",
-                             peer_state="Policy", remote_as=int(match["asn"]))  # fmt: skip
+            yield PeerReport(
+                Daemon.FRR,
+                match["peer"],
+                line,
+                address(match["peer"]),
+                "Established",
+                peer_state="Policy",
+                remote_as=int(match["asn"]),
+            )
 
 
 def _neighbors(lines: Sequence[Line]) -> Iterator[PeerReport]:
@@ -77,8 +89,15 @@ def _neighbors(lines: Sequence[Line]) -> Iterator[PeerReport]:
         if start is not None:
             if current:
                 yield current
-            current = PeerReport(Daemon.FRR, start[1], line, address(start[1]), "Idle",
-                                 remote_as=int(start[2]), local_as=int(start[3]))  # fmt: skip
+            current = PeerReport(
+                Daemon.FRR,
+                start[1],
+                line,
+                address(start[1]),
+                "Idle",
+                remote_as=int(start[2]),
+                local_as=int(start[3]),
+            )
         elif current is not None:
             if command_on(line) is not None:
                 yield current
@@ -124,8 +143,15 @@ def table(lines: Sequence[Line]) -> Iterator[RouteFact]:
         if net is None:
             continue
         codes, hop = match["codes"], address(match["hop"] or "")
-        fact = RouteFact(Daemon.FRR, line, net, hop, "*" in codes or "S" in codes,
-                         stale="S" in codes, protocol="BGP")  # fmt: skip
+        fact = RouteFact(
+            Daemon.FRR,
+            line,
+            net,
+            hop,
+            "*" in codes or "S" in codes,
+            stale="S" in codes,
+            protocol="BGP",
+        )
         if hop is None and match["hop"] is None:
             prefix_line = fact  # a long prefix stands on a line of its own
         else:
@@ -172,8 +198,13 @@ def installed(lines: Iterable[Line]) -> Iterator[RouteFact]:
         if match is None or net is None:
             continue
         via = re.search(r"via ([0-9a-fA-F.:]+)", line.text)
-        yield RouteFact(None, line, net, address(via[1]) if via else None,
-                        protocol="zebra" if match["code"] == "B" else "kernel")  # fmt: skip
+        yield RouteFact(
+            None,
+            line,
+            net,
+            address(via[1]) if via else None,
+            protocol="zebra" if match["code"] == "B" else "kernel",
+        )
 
 
 def identities(lines: Iterable[Line]) -> Iterator[Identity]:

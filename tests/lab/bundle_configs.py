@@ -23,9 +23,14 @@ def bigip(
     extra: Sequence[str] = (),
 ) -> str:
     """`router bgp` with the lines that make FRR 8.4 behave like BIG-IP; `lines` come last."""
-    out = [*extra, f"router bgp {asn}", f" bgp router-id {router_id}",
-           " bgp log-neighbor-changes", f" timers bgp {timers}",
-           " no bgp network import-check"]  # fmt: skip
+    out = [
+        *extra,
+        f"router bgp {asn}",
+        f" bgp router-id {router_id}",
+        " bgp log-neighbor-changes",
+        f" timers bgp {timers}",
+        " no bgp network import-check",
+    ]
     if not policy:
         out.append(" no bgp ebgp-requires-policy")
     out += [f" {line}" for line in top]
@@ -33,8 +38,13 @@ def bigip(
         out.append(f" neighbor {address} remote-as {remote}")
         out.append(f" neighbor {address} timers connect 5")
     out += [f" {line}" for line in lines]
-    out += [" address-family ipv4 unicast", *(f"  {line}" for line in family),
-            " exit-address-family", "exit", ""]  # fmt: skip
+    out += [
+        " address-family ipv4 unicast",
+        *(f"  {line}" for line in family),
+        " exit-address-family",
+        "exit",
+        "",
+    ]
     return "\n".join(out)
 
 

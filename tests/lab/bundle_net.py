@@ -63,9 +63,12 @@ class Node:
     def spawn(self, name: str, *argv: str) -> int:
         log = (self.work / f"{name}.out").open("w")
         process = subprocess.Popen(
-            ["ip", "netns", "exec", self.netns, *argv], stdout=log, stderr=log,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            ["ip", "netns", "exec", self.netns, *argv],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self.lab.children.append(process)
         self.processes[name] = process.pid
         return process.pid
@@ -77,8 +80,18 @@ class Node:
 
     def bird(self, config: str, *options: str) -> None:
         (self.work / "bird.cfg").write_text(config)
-        self.spawn("bird", "bird", "-f", "-c", str(self.work / "bird.cfg"),
-                   "-s", str(self.work / "bird.ctl"), "-P", str(self.work / "bird.pid"), *options)  # fmt: skip
+        self.spawn(
+            "bird",
+            "bird",
+            "-f",
+            "-c",
+            str(self.work / "bird.cfg"),
+            "-s",
+            str(self.work / "bird.ctl"),
+            "-P",
+            str(self.work / "bird.pid"),
+            *options,
+        )
 
     def birdc(self, command: str) -> str:
         return self.run("birdc", "-s", str(self.work / "bird.ctl"), *command.split(), check=False)
@@ -115,8 +128,13 @@ class Node:
         raise RuntimeError(f"{self.name}: state not reached in {seconds} s")
 
     def established(self, peer: str, seconds: float = 20) -> None:
-        self.until(lambda: '"bgpState":"Established"' in
-                   self.vtysh(f"show bgp neighbors {peer} json").replace(" ", ""), seconds)  # fmt: skip
+        self.until(
+            lambda: (
+                '"bgpState":"Established"'
+                in self.vtysh(f"show bgp neighbors {peer} json").replace(" ", "")
+            ),
+            seconds,
+        )
 
 
 @dataclass
@@ -153,8 +171,21 @@ class Lab:
 
     def join(self, space: str, port: str, member: str, interface: str, address: str) -> None:
         target = f"diag-{member}"
-        sh("ip", "link", "add", port, "netns", space, "type", "veth",
-           "peer", "name", interface, "netns", target)  # fmt: skip
+        sh(
+            "ip",
+            "link",
+            "add",
+            port,
+            "netns",
+            space,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            interface,
+            "netns",
+            target,
+        )
         sh("ip", "-n", space, "link", "set", port, "master", "br0", "up")
         sh("ip", "-n", target, "addr", "add", address, "dev", interface)
         sh("ip", "-n", target, "link", "set", interface, "up")
@@ -162,11 +193,30 @@ class Lab:
     def sniff(self, space: str, interface: str = "br0", name: str = "capture.pcap") -> None:
         path = self.work / name
         log = (self.work / f"{name}.err").open("w")
-        self.children.append(subprocess.Popen(
-            ["ip", "netns", "exec", space, "tcpdump", "-i", interface, "-U", "-s", "0", "-Z", "root",
-             "-w", str(path), "not ip6"],
-            stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
-        ))  # fmt: skip
+        self.children.append(
+            subprocess.Popen(
+                [
+                    "ip",
+                    "netns",
+                    "exec",
+                    space,
+                    "tcpdump",
+                    "-i",
+                    interface,
+                    "-U",
+                    "-s",
+                    "0",
+                    "-Z",
+                    "root",
+                    "-w",
+                    str(path),
+                    "not ip6",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        )
         deadline = time.monotonic() + 10
         while not (path.exists() and path.stat().st_size >= 24) and time.monotonic() < deadline:
             watch(0.02)

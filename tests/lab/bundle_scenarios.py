@@ -35,8 +35,11 @@ def pair(lab: Lab) -> tuple[Node, Node]:
 
 
 def trio(lab: Lab) -> tuple[Node, Node, Node]:
-    f5, master, node1 = (lab.node("bigip-1", BIGIP), lab.node("kube-master", MASTER),
-                         lab.node("kube-node1", NODE1))  # fmt: skip
+    f5, master, node1 = (
+        lab.node("bigip-1", BIGIP),
+        lab.node("kube-master", MASTER),
+        lab.node("kube-node1", NODE1),
+    )
     space = lab.lan("internal", *((n.name, f"{n.address}/24") for n in (f5, master, node1)))
     lab.sniff(space)
     return f5, master, node1
@@ -44,8 +47,11 @@ def trio(lab: Lab) -> tuple[Node, Node, Node]:
 
 def routed(lab: Lab) -> tuple[Node, Node, Node]:
     """The BIG-IP in 10.1.30.0/24 behind router `gw`; sniffed on the node's side."""
-    f5, master, gw = (lab.node("bigip-1", "10.1.30.5"), lab.node("kube-master", MASTER),
-                      lab.node("gw", "10.1.20.1"))  # fmt: skip
+    f5, master, gw = (
+        lab.node("bigip-1", "10.1.30.5"),
+        lab.node("kube-master", MASTER),
+        lab.node("gw", "10.1.20.1"),
+    )
     far = lab.lan("far", ("bigip-1", "10.1.30.5/24"), ("gw", "10.1.30.1/24"))
     near = lab.lan("near", ("kube-master", f"{MASTER}/24"), ("gw", "10.1.20.1/24"))
     f5.run("ip", "route", "add", "10.1.20.0/24", "via", "10.1.30.1")
@@ -307,8 +313,21 @@ def not_configured_debug(lab: Lab) -> None:
 def source_nat(lab: Lab) -> None:
     f5, master = pair(lab)
     sh("ip", "-n", master.netns, "addr", "add", "10.1.20.77/24", "dev", "internal")
-    master.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-p", "tcp", "--dport", "179",
-               "-j", "SNAT", "--to-source", "10.1.20.77")  # fmt: skip
+    master.run(
+        "iptables",
+        "-t",
+        "nat",
+        "-A",
+        "POSTROUTING",
+        "-p",
+        "tcp",
+        "--dport",
+        "179",
+        "-j",
+        "SNAT",
+        "--to-source",
+        "10.1.20.77",
+    )
     f5.frr(bigip(f"neighbor {MASTER} passive"))
     plain(master)
     watch(10)
@@ -400,12 +419,20 @@ CLUSTER = "244.0.0.1"
 def cluster_loop(lab: Lab) -> None:
     """master is Calico's route reflector with the BIG-IP's own cluster id; node1 is its client."""
     f5, master, node1 = trio(lab)
-    f5.frr(bigip(f"neighbor {MASTER} route-reflector-client",
-                 top=(f"bgp cluster-id {CLUSTER}",), family=(f"neighbor {MASTER} route-reflector-client",),
-                 extra=("debug bgp updates in",)))  # fmt: skip
+    f5.frr(
+        bigip(
+            f"neighbor {MASTER} route-reflector-client",
+            top=(f"bgp cluster-id {CLUSTER}",),
+            family=(f"neighbor {MASTER} route-reflector-client",),
+            extra=("debug bgp updates in",),
+        )
+    )
     reflect = f"rr client;\n  rr cluster id {CLUSTER}"
-    plain(master, Peer(BIGIP, lines=(f"rr cluster id {CLUSTER}",)),
-          Peer(NODE1, kind="Node", lines=(reflect,)))  # fmt: skip
+    plain(
+        master,
+        Peer(BIGIP, lines=(f"rr cluster id {CLUSTER}",)),
+        Peer(NODE1, kind="Node", lines=(reflect,)),
+    )
     plain(node1, Peer(MASTER, kind="Node", lines=("passive on",)))
     f5.established(MASTER)
     watch(7)
@@ -427,13 +454,20 @@ def as_loop(lab: Lab) -> None:
 def next_hop(lab: Lab) -> None:
     f5, master = pair(lab)
     f5.frr(bigip())
-    plain(master, template=("next hop self",), source=MASTER,
-          top=("filter wrong_hop { bgp_next_hop = 172.18.0.2; accept; }",))  # fmt: skip
+    plain(
+        master,
+        template=("next hop self",),
+        source=MASTER,
+        top=("filter wrong_hop { bgp_next_hop = 172.18.0.2; accept; }",),
+    )
     text = (master.work / "bird.cfg").read_text()
     master.kill("bird", signal.SIGTERM)
     watch(0.5)
-    master.bird(text.replace("export filter calico_export_to_bgp_peers", "export filter wrong_hop")
-                .replace("  next hop self;\n", ""))  # fmt: skip
+    master.bird(
+        text.replace("export filter calico_export_to_bgp_peers", "export filter wrong_hop").replace(
+            "  next hop self;\n", ""
+        )
+    )
     f5.established(MASTER)
     watch(5)
 
@@ -484,8 +518,13 @@ def rp_filter(lab: Lab) -> None:
     gw.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0")
     # The gateway reaches the node's address through eth1; the node answers through eth0.
     gw.run("ip", "route", "add", f"{MASTER}/32", "via", "10.1.21.20", "dev", "eth1")
-    master.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.eth1.rp_filter=1",
-               "net.ipv4.conf.eth0.rp_filter=1")  # fmt: skip
+    master.run(
+        "sysctl",
+        "-qw",
+        "net.ipv4.conf.all.rp_filter=1",
+        "net.ipv4.conf.eth1.rp_filter=1",
+        "net.ipv4.conf.eth0.rp_filter=1",
+    )
     master.run("ip", "route", "add", "10.1.30.0/24", "via", "10.1.20.1")
     lab.sniff(master.netns, "any", "capture.pcap")
     f5.frr(bigip(router_id="10.1.30.5"))
@@ -511,8 +550,17 @@ def port_taken(lab: Lab) -> None:
         f"protocol bgp other {{ local as 65001; neighbor {BIGIP} as 64512; passive on; }}\n"
     )
     (master.work / "foreign.cfg").write_text(foreign)
-    master.spawn("foreign", "bird", "-f", "-c", str(master.work / "foreign.cfg"),
-                 "-s", str(master.work / "foreign.ctl"), "-P", str(master.work / "foreign.pid"))  # fmt: skip
+    master.spawn(
+        "foreign",
+        "bird",
+        "-f",
+        "-c",
+        str(master.work / "foreign.cfg"),
+        "-s",
+        str(master.work / "foreign.ctl"),
+        "-P",
+        str(master.work / "foreign.pid"),
+    )
     watch(1)
     plain(master)
     watch(12)
@@ -524,7 +572,7 @@ def bfd(lab: Lab) -> None:
     f5, master = pair(lab)
     f5.frr(bigip())
     (f5.work / "bfdd.conf").write_text("")
-    from bundle_net import FRR  # noqa: PLC0415 - only this scenario runs bfdd
+    from bundle_net import FRR
 
     f5.spawn("bfdd", str(FRR / "bfdd"), "-N", f5.netns, "-f", str(f5.work / "bfdd.conf"))
     watch(1)
@@ -545,7 +593,7 @@ def bfd_hops(lab: Lab) -> None:
     f5, master = pair(lab)
     f5.frr(bigip())
     (f5.work / "bfdd.conf").write_text("")
-    from bundle_net import FRR  # noqa: PLC0415 - only this scenario runs bfdd
+    from bundle_net import FRR
 
     f5.spawn("bfdd", str(FRR / "bfdd"), "-N", f5.netns, "-f", str(f5.work / "bfdd.conf"))
     watch(1)

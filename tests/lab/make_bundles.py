@@ -18,16 +18,32 @@ from bundle_scenarios import SCENARIOS
 
 DATA = Path(__file__).parents[1] / "data" / "bundles"
 VTYSH = (
-    "show ip bgp summary", "show ip bgp neighbors", "show ip bgp", "show ip bgp nexthop",
-    "show ip route", "show running-config",
-)  # fmt: skip
+    "show ip bgp summary",
+    "show ip bgp neighbors",
+    "show ip bgp",
+    "show ip bgp nexthop",
+    "show ip route",
+    "show running-config",
+)
 JSON = ("show ip bgp summary json", "show bgp neighbors json", "show ip bgp json")
 BIRDC = ("show status", "show protocols all", "show route all")
 KERNEL = (
-    ("nstat", "-az", "TcpExtTCPMD5*", "TcpExtTCPMinTTLDrop", "TcpExtIPReversePathFilter",
-     "TcpOutRsts", "TcpRetransSegs", "TcpExtTCPTimeouts", "TcpExtListenDrops"),
-    ("ss", "-ltnp"), ("ss", "-tin"), ("ip", "route"), ("ip", "neigh"),
-)  # fmt: skip
+    (
+        "nstat",
+        "-az",
+        "TcpExtTCPMD5*",
+        "TcpExtTCPMinTTLDrop",
+        "TcpExtIPReversePathFilter",
+        "TcpOutRsts",
+        "TcpRetransSegs",
+        "TcpExtTCPTimeouts",
+        "TcpExtListenDrops",
+    ),
+    ("ss", "-ltnp"),
+    ("ss", "-tin"),
+    ("ip", "route"),
+    ("ip", "neigh"),
+)
 
 
 def save_bird(node: Node, target: Path) -> None:

@@ -36,10 +36,13 @@ class Outcome:
     def half_open(self, client: Address) -> tuple[Conversation, ...]:
         """SYN-ACKs came, again and again, and the client did not take them."""
         return tuple(
-            c for c in self._from(client)
-            if not c.handshake_complete and len(c.from_server.syns) >= _HANDSHAKE_STALLS
-            and len(c.from_client.syns) >= _HANDSHAKE_STALLS and not c.messages
-        )  # fmt: skip
+            c
+            for c in self._from(client)
+            if not c.handshake_complete
+            and len(c.from_server.syns) >= _HANDSHAKE_STALLS
+            and len(c.from_client.syns) >= _HANDSHAKE_STALLS
+            and not c.messages
+        )
 
     def reset_by(self, address: Address) -> tuple[Conversation, ...]:
         """Connections that this end reset or closed after the other's OPEN, before sending its own."""
@@ -50,19 +53,27 @@ class Outcome:
     def _collides(self, c: Conversation) -> bool:
         """Dialled from both ends at once, one of the two is always closed (RFC 4271 section 6.8)."""
         return any(
-            o.client.address == c.server.address and o.handshake_complete and o.messages
-            and o.first.time_ns <= c.last.time_ns and c.first.time_ns <= o.last.time_ns
+            o.client.address == c.server.address
+            and o.handshake_complete
+            and o.messages
+            and o.first.time_ns <= c.last.time_ns
+            and c.first.time_ns <= o.last.time_ns
             for o in self.tail
-        )  # fmt: skip
+        )
 
     def stalled(self) -> tuple[Conversation, ...]:
         """Handshakes that led nowhere: no reset, no NOTIFICATION, no session."""
         return tuple(
-            c for c in self.tail
-            if c.handshake_complete and not c.resets and not errors(c) and not ended(c)
-            and c.state.name in ("OPEN_SENT", "OPEN_CONFIRM") and c is not self.last_established
+            c
+            for c in self.tail
+            if c.handshake_complete
+            and not c.resets
+            and not errors(c)
+            and not ended(c)
+            and c.state.name in ("OPEN_SENT", "OPEN_CONFIRM")
+            and c is not self.last_established
             and (c.messages or c.from_client.octets or c.from_server.octets)
-        )  # fmt: skip
+        )
 
     def _from(self, client: Address) -> tuple[Conversation, ...]:
         return tuple(c for c in self.tail if c.client.address == client)

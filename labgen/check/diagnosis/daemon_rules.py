@@ -69,18 +69,29 @@ def _port_taken(scene: Scene) -> Iterator[Cause]:
     lines = list(_quotes(_events(scene, Said.PORT_TAKEN)))
     lines += [str(p.quote) for p in scene.facts.peers if "No listening socket" in p.info]
     birds = {s.quote.node for s in scene.facts.sockets if s.process in ("bird", "bird6")}
-    holders = [s for s in scene.facts.sockets if s.state == "LISTEN" and s.local_port == 179 and s.process
-               and s.process not in ("bird", "bird6", "bgpd", "tmrouted") and s.quote.node not in birds]  # fmt: skip
+    holders = [
+        s
+        for s in scene.facts.sockets
+        if s.state == "LISTEN"
+        and s.local_port == 179
+        and s.process
+        and s.process not in ("bird", "bird6", "bgpd", "tmrouted")
+        and s.quote.node not in birds
+    ]
     if not lines:
         return
     nodes = {e.quote.node for e in _events(scene, Said.PORT_TAKEN)} | {
         p.quote.node for p in scene.facts.peers if "No listening socket" in p.info
     }
     for node in sorted(nodes):
-        yield decided("port-179-taken", _own_subject(scene, node), Rank.DAEMON_SAYS,
-                      f"BIRD on {node or 'the node'} could not open its listening socket: another process "
-                      "holds the port, and its whole BGP is down.",
-                      (*(x for x in lines), *(str(s.quote) for s in holders)))  # fmt: skip
+        yield decided(
+            "port-179-taken",
+            _own_subject(scene, node),
+            Rank.DAEMON_SAYS,
+            f"BIRD on {node or 'the node'} could not open its listening socket: another process "
+            "holds the port, and its whole BGP is down.",
+            (*(x for x in lines), *(str(s.quote) for s in holders)),
+        )
 
 
 def _own_subject(scene: Scene, node: str) -> str:
@@ -102,9 +113,13 @@ def _unexpected(scene: Scene) -> Iterator[Cause]:
         if alive(scene, peer, node) or peer is None:
             continue
         where = _subject_by_reset(scene, peer, node)
-        yield decided("bgppeer-missing", where, Rank.DAEMON_SAYS,
-                      f"BIRD on {node or 'the node'} refuses {peer}: none of its peers has that address.",
-                      _quotes(lines))  # fmt: skip
+        yield decided(
+            "bgppeer-missing",
+            where,
+            Rank.DAEMON_SAYS,
+            f"BIRD on {node or 'the node'} refuses {peer}: none of its peers has that address.",
+            _quotes(lines),
+        )
 
 
 def _subject_by_reset(scene: Scene, peer: Address, node: str) -> str:
@@ -119,9 +134,13 @@ def _not_configured(scene: Scene) -> Iterator[Cause]:
     for event in {e.peer: e for e in _events(scene, Said.NOT_CONFIGURED)}.values():
         if alive(scene, event.peer, event.quote.node):
             continue
-        yield decided("neighbor-not-configured", subject_of(scene, event.peer, event.quote.node),
-                      Rank.DAEMON_SAYS, f"The router rejects {event.peer}: it is no configured neighbor.",
-                      (str(event.quote),))  # fmt: skip
+        yield decided(
+            "neighbor-not-configured",
+            subject_of(scene, event.peer, event.quote.node),
+            Rank.DAEMON_SAYS,
+            f"The router rejects {event.peer}: it is no configured neighbor.",
+            (str(event.quote),),
+        )
     yield from _missing_neighbor(scene)
 
 
@@ -137,9 +156,13 @@ def _missing_neighbor(scene: Scene) -> Iterator[Cause]:
                 continue
             if all(n.address != client for c in mine for n in c.neighbors):
                 known = ", ".join(str(n.address) for n in mine[0].neighbors)
-                yield decided("neighbor-not-configured", pair.subject, Rank.DAEMON_SAYS,
-                              f"{client} dials {scene.name(server)}, whose neighbors are {known}.",
-                              (str(mine[0].quote),))  # fmt: skip
+                yield decided(
+                    "neighbor-not-configured",
+                    pair.subject,
+                    Rank.DAEMON_SAYS,
+                    f"{client} dials {scene.name(server)}, whose neighbors are {known}.",
+                    (str(mine[0].quote),),
+                )
 
 
 def _not_activated(scene: Scene) -> Iterator[Cause]:
@@ -147,28 +170,40 @@ def _not_activated(scene: Scene) -> Iterator[Cause]:
         e.peer: e for e in _events(scene, Said.NO_FAMILY) if e.daemon is not Daemon.BIRD
     }.values():
         if not alive(scene, event.peer, event.quote.node) and "lastReset" not in event.quote.text:
-            yield decided("address-family-not-activated", subject_of(scene, event.peer, event.quote.node),
-                          Rank.DAEMON_SAYS, "The router has no address family activated for this peer.",
-                          (str(event.quote),))  # fmt: skip
+            yield decided(
+                "address-family-not-activated",
+                subject_of(scene, event.peer, event.quote.node),
+                Rank.DAEMON_SAYS,
+                "The router has no address family activated for this peer.",
+                (str(event.quote),),
+            )
     for config in scene.facts.configs:
         for neighbor in config.neighbors:
             if config.default_ipv4_unicast or neighbor.activated or config.daemon is Daemon.BIRD:
                 continue
             if alive(scene, neighbor.address, config.quote.node):
                 continue
-            yield decided("address-family-not-activated",
-                          subject_of(scene, neighbor.address, config.quote.node), Rank.DAEMON_SAYS,
-                          f"`no bgp default ipv4-unicast`, and {neighbor.name} is not activated.",
-                          (str(neighbor.quote),))  # fmt: skip
+            yield decided(
+                "address-family-not-activated",
+                subject_of(scene, neighbor.address, config.quote.node),
+                Rank.DAEMON_SAYS,
+                f"`no bgp default ipv4-unicast`, and {neighbor.name} is not activated.",
+                (str(neighbor.quote),),
+            )
 
 
 def _wrong_source(scene: Scene) -> Iterator[Cause]:
     for event in {e.quote.node: e for e in _events(scene, Said.SOURCE_ADDRESS)}.values():
         if event.peer is not None and alive(scene, event.peer, event.quote.node):
             continue
-        yield decided("next-hop-unreachable", subject_of(scene, event.peer, event.quote.node),
-                      Rank.DAEMON_SAYS, "BIRD is told a source address that is not on this host: the node's "
-                      "own address was detected wrongly.", (str(event.quote),))  # fmt: skip
+        yield decided(
+            "next-hop-unreachable",
+            subject_of(scene, event.peer, event.quote.node),
+            Rank.DAEMON_SAYS,
+            "BIRD is told a source address that is not on this host: the node's "
+            "own address was detected wrongly.",
+            (str(event.quote),),
+        )
 
 
 def _waiting(scene: Scene) -> Iterator[Cause]:
@@ -182,18 +217,32 @@ def _waiting(scene: Scene) -> Iterator[Cause]:
         node = (shown or waits)[0].quote.node
         if not waits and not _someone_up(scene, node):
             return  # no session at all: that is what has to be explained
-        yield decided("graceful-restart-wait", _own_node(node), Rank.DAEMON_SAYS,
-                      f"BIRD on {node or 'the node'} is in graceful-restart recovery: it withholds routes until "
-                      "every configured peer has answered, 240 s at the most.",
-                      (*_quotes(shown), *_quotes(waits), *_quotes(unfinished)))  # fmt: skip
+        yield decided(
+            "graceful-restart-wait",
+            _own_node(node),
+            Rank.DAEMON_SAYS,
+            f"BIRD on {node or 'the node'} is in graceful-restart recovery: it withholds routes "
+            "until "
+            "every configured peer has answered, 240 s at the most.",
+            (*_quotes(shown), *_quotes(waits), *_quotes(unfinished)),
+        )
     elif unfinished and held:
-        yield decided("graceful-restart-wait", _own_node(held[0].quote.node), Rank.DAEMON_SAYS,
-                      "BIRD was started with -R, a session is up and waits, and recovery has not ended.",
-                      (*_quotes(unfinished), *_quotes(held)))  # fmt: skip
+        yield decided(
+            "graceful-restart-wait",
+            _own_node(held[0].quote.node),
+            Rank.DAEMON_SAYS,
+            "BIRD was started with -R, a session is up and waits, and recovery has not ended.",
+            (*_quotes(unfinished), *_quotes(held)),
+        )
     elif unfinished and _someone_up(scene, unfinished[0].quote.node) and _someone_down(scene):
-        yield possible("graceful-restart-wait", _own_node(unfinished[0].quote.node), Rank.DAEMON_SAYS,
-                       "BIRD was started with -R, and its log does not say that recovery ended.",
-                       _quotes(unfinished), "birdc show status on that node (Wait timer)")  # fmt: skip
+        yield possible(
+            "graceful-restart-wait",
+            _own_node(unfinished[0].quote.node),
+            Rank.DAEMON_SAYS,
+            "BIRD was started with -R, and its log does not say that recovery ended.",
+            _quotes(unfinished),
+            "birdc show status on that node (Wait timer)",
+        )
 
 
 def _own_node(node: str) -> str:
@@ -201,8 +250,12 @@ def _own_node(node: str) -> str:
 
 
 def _finished(scene: Scene, event: LogEvent) -> bool:
-    return any(e.said is Said.RESTART_DONE and e.quote.file == event.quote.file
-               and e.quote.line > event.quote.line for e in scene.facts.events)  # fmt: skip
+    return any(
+        e.said is Said.RESTART_DONE
+        and e.quote.file == event.quote.file
+        and e.quote.line > event.quote.line
+        for e in scene.facts.events
+    )
 
 
 def _someone_up(scene: Scene, node: str) -> bool:
@@ -221,32 +274,49 @@ def _next_hop_tracking(scene: Scene) -> Iterator[Cause]:
     for hop in scene.facts.next_hops:
         if not hop.valid and not alive(scene, hop.address, hop.quote.node) and "peer" in hop.reason:
             connected = "Must be Connected" in hop.reason
-            yield decided("ebgp-multihop-missing" if connected else "host-unreachable",
-                          subject_of(scene, hop.address, hop.quote.node), Rank.DAEMON_SAYS,
-                          f"The router does not dial {hop.address}: its next-hop tracking says invalid"
-                          + (", must be connected." if connected else "."), (str(hop.quote),))  # fmt: skip
+            yield decided(
+                "ebgp-multihop-missing" if connected else "host-unreachable",
+                subject_of(scene, hop.address, hop.quote.node),
+                Rank.DAEMON_SAYS,
+                f"The router does not dial {hop.address}: its next-hop tracking says invalid"
+                + (", must be connected." if connected else "."),
+                (str(hop.quote),),
+            )
     for report in scene.facts.peers:
         if report.last_reset == "Waiting for NHT" and not report.established:
             if any(h.address == report.address for h in scene.facts.next_hops):
                 continue
-            yield possible("ebgp-multihop-missing", subject_of(scene, report.address, report.quote.node),
-                           Rank.QUIET, f"The router waits for a route to {report.address} before it dials.",
-                           (str(report.quote),), "show ip bgp nexthop on the router (Must be Connected)")  # fmt: skip
+            yield possible(
+                "ebgp-multihop-missing",
+                subject_of(scene, report.address, report.quote.node),
+                Rank.QUIET,
+                f"The router waits for a route to {report.address} before it dials.",
+                (str(report.quote),),
+                "show ip bgp nexthop on the router (Must be Connected)",
+            )
 
 
 def _policy(scene: Scene) -> Iterator[Cause]:
     reports = [p for p in scene.facts.peers if p.peer_state == "Policy" and p.established]
     for peer in sorted({p.address for p in reports if p.address}, key=str):
         mine = [p for p in reports if p.address == peer]
-        yield decided("ebgp-policy-missing", subject_of(scene, peer, mine[0].quote.node), Rank.ROUTES,
-                      f"{peer} is Established, and the router discards its routes for want of a policy.",
-                      _quotes(mine))  # fmt: skip
+        yield decided(
+            "ebgp-policy-missing",
+            subject_of(scene, peer, mine[0].quote.node),
+            Rank.ROUTES,
+            f"{peer} is Established, and the router discards its routes for want of a policy.",
+            _quotes(mine),
+        )
     told = _events(scene, Said.POLICY_MISSING)
     asked = any(p.daemon is Daemon.FRR for p in scene.facts.peers)
     if told and not reports and not asked:
-        yield decided("ebgp-policy-missing", subject_of(scene, told[0].peer, told[0].quote.node), Rank.ROUTES,
-                      "The router says that an eBGP session has no policy: it exchanges no routes.",
-                      _quotes(told))  # fmt: skip
+        yield decided(
+            "ebgp-policy-missing",
+            subject_of(scene, told[0].peer, told[0].quote.node),
+            Rank.ROUTES,
+            "The router says that an eBGP session has no policy: it exchanges no routes.",
+            _quotes(told),
+        )
 
 
 def _bfd(scene: Scene) -> Iterator[Cause]:
@@ -255,11 +325,17 @@ def _bfd(scene: Scene) -> Iterator[Cause]:
     for flow in flows:
         back = next((f for f in flows if (f.src, f.dst) == (flow.dst, flow.src)), None)
         if back is not None and flow.port < back.port:
-            yield decided("bfd-mismatch", subject_of(scene, flow.src, str(flow.dst)), Rank.ROUTES,
-                          f"{flow.src} speaks single-hop BFD (udp/{flow.port}), {back.src} multihop "
-                          f"(udp/{back.port}): BFD never comes up, BGP does without it.",
-                          (at(flow.first, f"BFD {flow.src} > {flow.dst} udp/{flow.port}"),
-                           at(back.first, f"BFD {back.src} > {back.dst} udp/{back.port}")))  # fmt: skip
+            yield decided(
+                "bfd-mismatch",
+                subject_of(scene, flow.src, str(flow.dst)),
+                Rank.ROUTES,
+                f"{flow.src} speaks single-hop BFD (udp/{flow.port}), {back.src} multihop "
+                f"(udp/{back.port}): BFD never comes up, BGP does without it.",
+                (
+                    at(flow.first, f"BFD {flow.src} > {flow.dst} udp/{flow.port}"),
+                    at(back.first, f"BFD {back.src} > {back.dst} udp/{back.port}"),
+                ),
+            )
     downs = _events(scene, Said.BFD_DOWN)
     if not downs:
         return
@@ -270,5 +346,10 @@ def _bfd(scene: Scene) -> Iterator[Cause]:
             if e.peer == peer and e.said in (Said.BFD_DOWN, Said.BFD_UP)
         ]
         if story[-1].said is Said.BFD_DOWN:
-            yield decided("bfd-mismatch", subject_of(scene, peer, story[-1].quote.node), Rank.DAEMON_SAYS,
-                          f"BFD with {peer} went down and took the BGP session with it.", _quotes(downs))  # fmt: skip
+            yield decided(
+                "bfd-mismatch",
+                subject_of(scene, peer, story[-1].quote.node),
+                Rank.DAEMON_SAYS,
+                f"BFD with {peer} went down and took the BGP session with it.",
+                _quotes(downs),
+            )

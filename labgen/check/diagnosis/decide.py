@@ -55,19 +55,32 @@ def _skipped(facts: Facts) -> Iterator[Skipped]:
     daemons = {e.daemon for e in facts.events} | {p.daemon for p in facts.peers}
     wanted = (
         (facts.captures, "wire", "a capture of tcp port 179 (pcap or pcapng)"),
-        ([e for e in facts.events if e.daemon is Daemon.BIRD], "BIRD's log", "calico-node's bird log"),
+        (
+            [e for e in facts.events if e.daemon is Daemon.BIRD],
+            "BIRD's log",
+            "calico-node's bird log",
+        ),
         ([e for e in facts.events if not e.daemon.is_calico], "the router's log", "bgpd's log"),
-        ([d for d in daemons if d.is_calico and facts.peers], "BIRD's peers",
-         "birdc show protocols all, or calicoctl node status"),
-        ([p for p in facts.peers if not p.daemon.is_calico], "the router's peers",
-         "show ip bgp summary and show ip bgp neighbors"),
-        ([c for c in facts.counters if "MD5" in c.name], "MD5 and reverse-path counters",
-         "nstat -az 'TcpExtTCPMD5*' TcpExtTCPMinTTLDrop TcpExtIPReversePathFilter of both hosts"),
+        (
+            [d for d in daemons if d.is_calico and facts.peers],
+            "BIRD's peers",
+            "birdc show protocols all, or calicoctl node status",
+        ),
+        (
+            [p for p in facts.peers if not p.daemon.is_calico],
+            "the router's peers",
+            "show ip bgp summary and show ip bgp neighbors",
+        ),
+        (
+            [c for c in facts.counters if "MD5" in c.name],
+            "MD5 and reverse-path counters",
+            "nstat -az 'TcpExtTCPMD5*' TcpExtTCPMinTTLDrop TcpExtIPReversePathFilter of both hosts",
+        ),
         (facts.sockets, "listening sockets", "ss -ltnp of the node"),
         (facts.routes, "tables", "show ip bgp, birdc show route all, ip route"),
         (facts.configs, "configurations", "show running-config and bird.cfg"),
         (facts.self_ips, "port lockdown", "tmsh list net self"),
-    )  # fmt: skip
+    )
     for found, check, missing in wanted:
         if not found:
             yield Skipped(check, missing)

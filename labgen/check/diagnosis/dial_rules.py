@@ -45,8 +45,10 @@ def _refused(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
         found = result.refused(pair.other(server))
         if not found:
             continue
-        lines = tuple(at(c.from_server.rsts[0], f"{server} answers a SYN to port {c.server.port} with RST")
-                      for c in found[-3:])  # fmt: skip
+        lines = tuple(
+            at(c.from_server.rsts[0], f"{server} answers a SYN to port {c.server.port} with RST")
+            for c in found[-3:]
+        )
         yield from _refusing(scene, pair, server, lines)
 
 
@@ -54,27 +56,49 @@ def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...])
     subject = pair.subject
     ports = tuple(port_evidence(scene, server))
     if ports:
-        yield decided("listen-port-changed", subject, Rank.LISTENER,
-                      f"{scene.name(server)} refuses port 179: its BIRD listens elsewhere.",
-                      (*ports, *lines))  # fmt: skip
+        yield decided(
+            "listen-port-changed",
+            subject,
+            Rank.LISTENER,
+            f"{scene.name(server)} refuses port 179: its BIRD listens elsewhere.",
+            (*ports, *lines),
+        )
         return
     if scene.role(server) is Role.CALICO and (silent := _runs_without_peers(scene, pair, server)):
-        yield decided("bgppeer-missing", subject, Rank.LISTENER,
-                      f"{scene.name(server)} runs BIRD without any peer, so that BIRD does not listen at "
-                      "all: no BGPPeer selects this node.", (*silent, *lines))  # fmt: skip
+        yield decided(
+            "bgppeer-missing",
+            subject,
+            Rank.LISTENER,
+            f"{scene.name(server)} runs BIRD without any peer, so that BIRD does not listen at "
+            "all: no BGPPeer selects this node.",
+            (*silent, *lines),
+        )
         return
-    listening = [s for s in scene.facts.sockets if s.state == "LISTEN" and s.local_port == _BGP
-                 and _is_on(scene, s, server)]  # fmt: skip
+    listening = [
+        s
+        for s in scene.facts.sockets
+        if s.state == "LISTEN" and s.local_port == _BGP and _is_on(scene, s, server)
+    ]
     rules = [str(r.quote) for r in scene.facts.rules if r.refuses and r.protocol == "tcp"]
     text = f"{scene.name(server)} refuses connections to port 179."
     if listening:
         text += " A daemon listens there, so a packet filter answers in its place."
-    yield decided("tcp-179-refused", subject, Rank.REFUSED, text,
-                  (*lines, *(str(s.quote) for s in listening), *rules))  # fmt: skip
+    yield decided(
+        "tcp-179-refused",
+        subject,
+        Rank.REFUSED,
+        text,
+        (*lines, *(str(s.quote) for s in listening), *rules),
+    )
     if scene.role(server) is Role.CALICO and not listening:
-        yield possible("listen-port-changed", subject, Rank.REFUSED,
-                       f"BIRD on {server} may listen on another port.", lines,
-                       "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)")  # fmt: skip
+        yield possible(
+            "listen-port-changed",
+            subject,
+            Rank.REFUSED,
+            f"BIRD on {server} may listen on another port.",
+            lines,
+            "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)",
+        )
 
 
 def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
@@ -107,8 +131,11 @@ def _runs_without_peers(scene: Scene, pair: Pair, server: Address) -> tuple[str,
     """Proof that the node's BIRD runs and has no peer: it dials nobody, and its output lists none."""
     facts = scene.facts
     dials = any(c.client.address == server for p in scene.pairs for c in p.conversations)
-    if dials or any(server in p.ends and p.reports and r.daemon is Daemon.BIRD
-                    for p in scene.pairs for r in p.reports):  # fmt: skip
+    if dials or any(
+        server in p.ends and p.reports and r.daemon is Daemon.BIRD
+        for p in scene.pairs
+        for r in p.reports
+    ):
         return ()
     configs = [c for c in facts.configs if c.daemon is Daemon.BIRD]
     # One node's files: with several it is not known which BIRD is this one.
@@ -143,19 +170,34 @@ def _half_open(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
         found = result.half_open(client)
         if not found:
             continue
-        lines = tuple(at(c.from_server.syns[-1], f"SYN-ACK number {len(c.from_server.syns)} to {client}, which "
-                         "goes on sending its SYN") for c in found[-2:])  # fmt: skip
+        lines = tuple(
+            at(
+                c.from_server.syns[-1],
+                f"SYN-ACK number {len(c.from_server.syns)} to {client}, which "
+                "goes on sending its SYN",
+            )
+            for c in found[-2:]
+        )
         counters = _counters(scene, "TcpExtIPReversePathFilter")
-        text = (f"What {pair.other(client)} sends arrives at {scene.name(client)} and is dropped there before "
-                "TCP sees it.")  # fmt: skip
+        text = (
+            f"What {pair.other(client)} sends arrives at {scene.name(client)} and is dropped "
+            "there before "
+            "TCP sees it."
+        )
         if counters:
             yield decided(
                 "reverse-path-filter", pair.subject, Rank.UNANSWERED, text, (*counters, *lines)
             )
         else:
-            yield possible("reverse-path-filter", pair.subject, Rank.UNANSWERED, text, lines,
-                           "nstat -az TcpExtIPReversePathFilter on that host, and ip route get "
-                           f"{pair.other(client)}")  # fmt: skip
+            yield possible(
+                "reverse-path-filter",
+                pair.subject,
+                Rank.UNANSWERED,
+                text,
+                lines,
+                "nstat -az TcpExtIPReversePathFilter on that host, and ip route get "
+                f"{pair.other(client)}",
+            )
         return
 
 
@@ -185,9 +227,13 @@ def _unanswered(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
     counters = _counters(scene, "TcpExtIPReversePathFilter")
     lines = tuple(_syn_lines(found))
     if counters:
-        yield decided("reverse-path-filter", pair.subject, Rank.UNANSWERED,
-                      "SYNs stay unanswered, and a host counts packets that its reverse-path filter "
-                      "drops.", (*counters, *lines))  # fmt: skip
+        yield decided(
+            "reverse-path-filter",
+            pair.subject,
+            Rank.UNANSWERED,
+            "SYNs stay unanswered, and a host counts packets that its reverse-path filter drops.",
+            (*counters, *lines),
+        )
         return
     yield from _filtered(scene, pair, found, lines)
 
@@ -221,9 +267,14 @@ def _filtered(
         yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, (*lines, *proof))
         return
     yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, lines)
-    yield possible("reverse-path-filter", pair.subject, Rank.UNANSWERED,
-                   "A strict reverse-path filter drops SYNs as silently as a packet filter.", lines,
-                   "nstat -az TcpExtIPReversePathFilter on both hosts")  # fmt: skip
+    yield possible(
+        "reverse-path-filter",
+        pair.subject,
+        Rank.UNANSWERED,
+        "A strict reverse-path filter drops SYNs as silently as a packet filter.",
+        lines,
+        "nstat -az TcpExtIPReversePathFilter on both hosts",
+    )
 
 
 def _md5(scene: Scene, pair: Pair, found: tuple[Conversation, ...]) -> Iterator[Cause]:
@@ -239,9 +290,14 @@ def _md5(scene: Scene, pair: Pair, found: tuple[Conversation, ...]) -> Iterator[
     names = " and ".join(scene.name(a) for a in sorted(signing, key=str))
     if plain:
         other = scene.name(next(iter(plain)))
-        yield decided("md5-mismatch", pair.subject, Rank.UNANSWERED,
-                      f"{names} signs its SYNs (TCP option 19), {other} does not: only one side has a "
-                      "password.", (*lines, *counters))  # fmt: skip
+        yield decided(
+            "md5-mismatch",
+            pair.subject,
+            Rank.UNANSWERED,
+            f"{names} signs its SYNs (TCP option 19), {other} does not: only one side has a "
+            "password.",
+            (*lines, *counters),
+        )
         return
     text = f"{names} signs its SYNs (TCP option 19), and they stay unanswered"
     if counters or len(signing) == 2:
@@ -249,17 +305,25 @@ def _md5(scene: Scene, pair: Pair, found: tuple[Conversation, ...]) -> Iterator[
             (k for k in ("Failure", "NotFound", "Unexpected") if any(k in c for c in counters)), ""
         )
         meaning = {
-            "Failure": ": the keys differ.", "Unexpected": ": the other side has no password.",
-            "NotFound": ": the other side has no password.", "": ": the keys differ.",
-        }[how]  # fmt: skip
+            "Failure": ": the keys differ.",
+            "Unexpected": ": the other side has no password.",
+            "NotFound": ": the other side has no password.",
+            "": ": the keys differ.",
+        }[how]
         yield decided(
             "md5-mismatch", pair.subject, Rank.UNANSWERED, text + meaning, (*lines, *counters)
         )
         return
     decides = "nstat -az 'TcpExtTCPMD5*' on both hosts; tcpdump -M KEY on the capture"
     yield possible("md5-mismatch", pair.subject, Rank.UNANSWERED, text + ".", lines, decides)
-    yield possible("tcp-179-filtered", pair.subject, Rank.UNANSWERED,
-                   "A packet filter drops signed SYNs as silently.", lines, decides)  # fmt: skip
+    yield possible(
+        "tcp-179-filtered",
+        pair.subject,
+        Rank.UNANSWERED,
+        "A packet filter drops signed SYNs as silently.",
+        lines,
+        decides,
+    )
 
 
 # one direction only ----------------------------------------------------------------------------
@@ -271,16 +335,26 @@ def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
         syns = sum(len(c.from_client.syns) for c in mine if c.unanswered)
         server = pair.other(client)
         if mine and all(c.unanswered for c in mine) and syns >= _MASKED_SYNS:
-            yield possible("tcp-179-filtered", pair.subject, Rank.MASKED,
-                           f"{scene.name(server)} takes no connection from {client}; the session is up only "
-                           f"because {server} dials itself.", tuple(_syn_lines(tuple(mine))),
-                           f"tmsh list net self, or the packet filter of {server}")  # fmt: skip
+            yield possible(
+                "tcp-179-filtered",
+                pair.subject,
+                Rank.MASKED,
+                f"{scene.name(server)} takes no connection from {client}; the session is up only "
+                f"because {server} dials itself.",
+                tuple(_syn_lines(tuple(mine))),
+                f"tmsh list net self, or the packet filter of {server}",
+            )
         elif (
             mine and all(c.refused for c in mine) and (ports := tuple(port_evidence(scene, server)))
         ):
-            yield decided("listen-port-changed", pair.subject, Rank.MASKED,
-                          f"BIRD on {server} does not listen on 179; the session is up only because {server} "
-                          "dials itself.", ports)  # fmt: skip
+            yield decided(
+                "listen-port-changed",
+                pair.subject,
+                Rank.MASKED,
+                f"BIRD on {server} does not listen on 179; the session is up only because {server} "
+                "dials itself.",
+                ports,
+            )
 
 
 # nothing on the wire ------------------------------------------------------------------------------
@@ -311,8 +385,14 @@ def _no_arp(scene: Scene, question: ArpQuestion, *, asked_for: bool) -> Cause:
     line = (at(question.last, f"ARP who-has {question.target} tell {question.sender}, unanswered"),)
     if asked_for:
         return decided("host-unreachable", subject, Rank.UNANSWERED, text, line)
-    return possible("host-unreachable", subject, Rank.UNANSWERED, text, line,
-                    "which address the BGPPeer or neighbor names")  # fmt: skip
+    return possible(
+        "host-unreachable",
+        subject,
+        Rank.UNANSWERED,
+        text,
+        line,
+        "which address the BGPPeer or neighbor names",
+    )
 
 
 def both_passive(
@@ -327,17 +407,31 @@ def both_passive(
     lines = tuple(str(p.quote) for p in waiting[:4])
     if pair_of is not None:
         one, two = pair_of
-        yield decided("both-passive", _subject(one, two), Rank.QUIET,
-                      "Both ends are configured passive, and nobody dials.",
-                      (str(one.quote), str(two.quote), *lines))  # fmt: skip
+        yield decided(
+            "both-passive",
+            _subject(one, two),
+            Rank.QUIET,
+            "Both ends are configured passive, and nobody dials.",
+            (str(one.quote), str(two.quote), *lines),
+        )
     elif waiting:
-        yield possible("both-passive", str(waiting[0].address), Rank.QUIET,
-                       f"{waiting[0].address} is waited for, and no SYN leaves in either direction.", lines,
-                       "the other end's configuration: is it passive, too?")  # fmt: skip
+        yield possible(
+            "both-passive",
+            str(waiting[0].address),
+            Rank.QUIET,
+            f"{waiting[0].address} is waited for, and no SYN leaves in either direction.",
+            lines,
+            "the other end's configuration: is it passive, too?",
+        )
     elif facts.captures and (quiet := _quiet_daemons(facts.events)):
-        yield possible("both-passive", "capture", Rank.QUIET,
-                       "Both daemons run, no session comes up, and not one SYN is in the capture.", quiet,
-                       "birdc show protocols (Passive) and the neighbor's `passive` on the router")  # fmt: skip
+        yield possible(
+            "both-passive",
+            "capture",
+            Rank.QUIET,
+            "Both daemons run, no session comes up, and not one SYN is in the capture.",
+            quiet,
+            "birdc show protocols (Passive) and the neighbor's `passive` on the router",
+        )
 
 
 def _subject(one: NeighborConfig, two: NeighborConfig) -> str:

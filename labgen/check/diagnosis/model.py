@@ -81,7 +81,7 @@ def decided(
     return Cause(FAULTS[name], subject, rank, Confidence.DECIDED, explanation, evidence)
 
 
-def possible(  # noqa: PLR0913 - a possible cause says all of this and what would decide it
+def possible(
     name: str, subject: str, rank: Rank, explanation: str, evidence: tuple[str, ...], decides: str
 ) -> Cause:
     return Cause(FAULTS[name], subject, rank, Confidence.POSSIBLE, explanation, evidence, decides)

@@ -187,8 +187,9 @@ def _from_report(report: PeerReport, weak: dict[Address, Role]) -> None:
         weak.setdefault(report.local, Role.CALICO if report.daemon.is_calico else Role.ROUTER)
     if report.address is not None:
         mesh = "esh" in report.name
-        weak.setdefault(report.address, Role.ROUTER if report.daemon.is_calico and not mesh
-                        else Role.CALICO)  # fmt: skip
+        weak.setdefault(
+            report.address, Role.ROUTER if report.daemon.is_calico and not mesh else Role.CALICO
+        )
 
 
 def _opens(captures: Iterable[Capture]) -> Iterator[tuple[Address, Open]]:

@@ -65,14 +65,26 @@ def causes(scene: Scene) -> Iterator[Cause]:
 
 
 def _next_hops(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
-    shown = [r for r in scene.facts.routes if r.usable is False and not r.stale and _foreign(r.next_hop)
-             and (r.daemon is not Daemon.BIRD or "unreachable [" in " ".join(r.quote.text.split())
-                  and _from_bgp(r.protocol))]  # fmt: skip
+    shown = [
+        r
+        for r in scene.facts.routes
+        if r.usable is False
+        and not r.stale
+        and _foreign(r.next_hop)
+        and (
+            r.daemon is not Daemon.BIRD
+            or ("unreachable [" in " ".join(r.quote.text.split()) and _from_bgp(r.protocol))
+        )
+    ]
     for hop in sorted({r.next_hop for r in shown if r.next_hop}, key=str):
         mine = [r for r in shown if r.next_hop == hop]
-        yield decided("next-hop-unreachable", subject_of(scene, hop, mine[0].quote.node), Rank.ROUTES,
-                      f"{mine[0].prefix} is not usable: its next hop {hop} cannot be reached.",
-                      tuple(str(r.quote) for r in mine[:4]))  # fmt: skip
+        yield decided(
+            "next-hop-unreachable",
+            subject_of(scene, hop, mine[0].quote.node),
+            Rank.ROUTES,
+            f"{mine[0].prefix} is not usable: its next hop {hop} cannot be reached.",
+            tuple(str(r.quote) for r in mine[:4]),
+        )
     for up in ups:
         for sender in up.pair.ends:
             yield from _odd_hop(scene, up, sender, {r.next_hop for r in shown})
@@ -99,13 +111,22 @@ def _odd_hop(
             identity = opened is not None and opened.bgp_identifier == hop
             text = f"{scene.name(sender)} announces {prefix} with NEXT_HOP {hop}, which is neither its address here"
             if identity:
-                yield decided("next-hop-unreachable", up.pair.subject, Rank.ROUTES,
-                              f"{text} nor on the peering network: it takes {hop} for its own address.",
-                              (line,))  # fmt: skip
+                yield decided(
+                    "next-hop-unreachable",
+                    up.pair.subject,
+                    Rank.ROUTES,
+                    f"{text} nor on the peering network: it takes {hop} for its own address.",
+                    (line,),
+                )
             else:
-                yield possible("next-hop-unreachable", up.pair.subject, Rank.ROUTES,
-                               f"{text} nor on the peering network.", (line,),
-                               f"show ip bgp {prefix} on {receiver} (inaccessible), and its route to {hop}")  # fmt: skip
+                yield possible(
+                    "next-hop-unreachable",
+                    up.pair.subject,
+                    Rank.ROUTES,
+                    f"{text} nor on the peering network.",
+                    (line,),
+                    f"show ip bgp {prefix} on {receiver} (inaccessible), and its route to {hop}",
+                )
             return
 
 
@@ -115,8 +136,13 @@ def _reachable(scene: Scene, hop: Address, pair: Pair) -> bool:
         return True
     if any(q.target == hop and q.replies for c in scene.facts.captures for q in c.arp):
         return True
-    connected = {r.prefix for r in scene.facts.routes if r.protocol == "kernel" and r.next_hop is None
-                 and any(end in r.prefix for end in pair.ends)}  # fmt: skip
+    connected = {
+        r.prefix
+        for r in scene.facts.routes
+        if r.protocol == "kernel"
+        and r.next_hop is None
+        and any(end in r.prefix for end in pair.ends)
+    }
     connected |= {
         ip_network(f"{end}/{24 if end.version == 4 else 64}", strict=False) for end in pair.ends
     }
@@ -129,27 +155,38 @@ def _reachable(scene: Scene, hop: Address, pair: Pair) -> bool:
 def _cluster_loop(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
     told = [e for e in scene.facts.events if e.said is Said.SAME_CLUSTER]
     if told:
-        yield decided("cluster-id-loop", subject_of(scene, told[0].peer, told[0].quote.node), Rank.ROUTES,
-                      "The router drops routes that carry its own cluster id.",
-                      tuple(str(e.quote) for e in told[:3]))  # fmt: skip
+        yield decided(
+            "cluster-id-loop",
+            subject_of(scene, told[0].peer, told[0].quote.node),
+            Rank.ROUTES,
+            "The router drops routes that carry its own cluster id.",
+            tuple(str(e.quote) for e in told[:3]),
+        )
     clusters = {
         c.cluster_id: c for c in scene.facts.configs if c.daemon is Daemon.FRR and c.cluster_id
     }
     for up in ups:
         for receiver in up.pair.ends:
             own = _own_clusters(scene, ups, receiver) | (
-                {c for c in clusters if scene.role(receiver) is Role.ROUTER and c})  # fmt: skip
+                {c for c in clusters if scene.role(receiver) is Role.ROUTER and c}
+            )
             for prefix, event in up.held(up.pair.other(receiver)).items():
                 carried = _clusters(event.attributes)
                 looped = [c for c in carried if c in own]
                 if not looped:
                     continue
                 config = clusters.get(looped[0])
-                yield decided("cluster-id-loop", up.pair.subject, Rank.ROUTES,
-                              f"{prefix} arrives at {scene.name(receiver)} with CLUSTER_LIST "
-                              f"{', '.join(map(str, carried))}, which holds its own cluster id {looped[0]}.",
-                              (at(event.message.seen, f"UPDATE with CLUSTER_LIST {looped[0]}"),
-                               *((str(config.quote),) if config else ())))  # fmt: skip
+                yield decided(
+                    "cluster-id-loop",
+                    up.pair.subject,
+                    Rank.ROUTES,
+                    f"{prefix} arrives at {scene.name(receiver)} with CLUSTER_LIST "
+                    f"{', '.join(map(str, carried))}, which holds its own cluster id {looped[0]}.",
+                    (
+                        at(event.message.seen, f"UPDATE with CLUSTER_LIST {looped[0]}"),
+                        *((str(config.quote),) if config else ()),
+                    ),
+                )
                 break
 
 
@@ -172,9 +209,13 @@ def _own_clusters(scene: Scene, ups: list[_Up], speaker: Address) -> set[Address
 def _as_loop(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
     told = [e for e in scene.facts.events if e.said is Said.OWN_AS]
     if told:
-        yield decided("as-path-loop", subject_of(scene, told[0].peer, told[0].quote.node), Rank.ROUTES,
-                      "Routes are dropped for the receiver's own AS in AS_PATH.",
-                      tuple(str(e.quote) for e in told[:3]))  # fmt: skip
+        yield decided(
+            "as-path-loop",
+            subject_of(scene, told[0].peer, told[0].quote.node),
+            Rank.ROUTES,
+            "Routes are dropped for the receiver's own AS in AS_PATH.",
+            tuple(str(e.quote) for e in told[:3]),
+        )
     for up in ups:
         for receiver in up.pair.ends:
             yield from _as_loop_at(scene, ups, up, receiver)
@@ -200,8 +241,13 @@ def _as_loop_at(scene: Scene, ups: list[_Up], up: _Up, receiver: Address) -> Ite
         )
         if _meshed(scene, receiver):
             continue
-        yield decided("as-path-loop", up.pair.subject, Rank.ROUTES,
-                      f"{scene.name(receiver)} is AS {own} and drops {prefix}, whose AS_PATH is {path}.", (line,))  # fmt: skip
+        yield decided(
+            "as-path-loop",
+            up.pair.subject,
+            Rank.ROUTES,
+            f"{scene.name(receiver)} is AS {own} and drops {prefix}, whose AS_PATH is {path}.",
+            (line,),
+        )
         return
 
 
@@ -264,41 +310,63 @@ def _not_passed_on(
             or _covered(scene, prefix)
         ):
             continue
-        yield possible("ippool-export-filter", mesh.pair.subject, Rank.ROUTES,
-                       f"{scene.name(node)} learns {prefix} from {router} and does not pass it to {neighbor}, "
-                       "which hears of it from nobody.",
-                       (at(event.message.seen, f"UPDATE {router} > {node}: {prefix}"),),
-                       f"birdc 'show route noexport <protocol of {neighbor}>' on {node}; calicoctl get ippool")  # fmt: skip
+        yield possible(
+            "ippool-export-filter",
+            mesh.pair.subject,
+            Rank.ROUTES,
+            f"{scene.name(node)} learns {prefix} from {router} and does not pass it to {neighbor}, "
+            "which hears of it from nobody.",
+            (at(event.message.seen, f"UPDATE {router} > {node}: {prefix}"),),
+            f"birdc 'show route noexport <protocol of {neighbor}>' on {node}; calicoctl get ippool",
+        )
         return
 
 
 def _held_back_in_text(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
     facts = scene.facts
-    found = [(n.prefix, n.peer, n.protocol, n.quote) for n in facts.not_exported
-             if "[direct" not in n.quote.text and "[static" not in n.quote.text
-             and "[kernel" not in n.quote.text]  # fmt: skip
-    found += [(e.prefix, e.peer, e.protocol, e.quote) for e in facts.events
-              if e.said is Said.FILTERED and e.prefix is not None and " dev " not in e.quote.text]  # fmt: skip
+    found = [
+        (n.prefix, n.peer, n.protocol, n.quote)
+        for n in facts.not_exported
+        if "[direct" not in n.quote.text
+        and "[static" not in n.quote.text
+        and "[kernel" not in n.quote.text
+    ]
+    found += [
+        (e.prefix, e.peer, e.protocol, e.quote)
+        for e in facts.events
+        if e.said is Said.FILTERED and e.prefix is not None and " dev " not in e.quote.text
+    ]
     for prefix, peer, protocol, quote in found:
         if _covered(scene, prefix) or peer is None or prefix.prefixlen == 0:
             continue
         if scene.role(peer) is not Role.CALICO or _has_otherwise(scene, ups, peer, peer, prefix):
             continue
-        yield decided("ippool-export-filter", subject_of(scene, peer, quote.node), Rank.ROUTES,
-                      f"{protocol} does not pass {prefix} on: the export filter lets through only what an IPPool, "
-                      "a block or a service range covers.", (str(quote),))  # fmt: skip
+        yield decided(
+            "ippool-export-filter",
+            subject_of(scene, peer, quote.node),
+            Rank.ROUTES,
+            f"{protocol} does not pass {prefix} on: the export filter lets through only what an "
+            "IPPool, "
+            "a block or a service range covers.",
+            (str(quote),),
+        )
 
 
 def _covered(scene: Scene, prefix: Network) -> bool:
-    return any(p.export and p.cidr.version == prefix.version and prefix.subnet_of(p.cidr)  # type: ignore[arg-type]
-               for p in scene.facts.pools)  # fmt: skip
+    return any(
+        p.export and p.cidr.version == prefix.version and prefix.subnet_of(p.cidr)  # type: ignore[arg-type]
+        for p in scene.facts.pools
+    )
 
 
 def _no_mesh(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
     """iBGP to the router only: each node announces its blocks, and hears of no other node's."""
     for router in sorted({end for up in ups for end in up.pair.ends}, key=str):
-        mine = {up.pair.other(router): up for up in ups if router in up.pair.ends and up.internal
-                and scene.role(router) is Role.ROUTER}  # fmt: skip
+        mine = {
+            up.pair.other(router): up
+            for up in ups
+            if router in up.pair.ends and up.internal and scene.role(router) is Role.ROUTER
+        }
         if len(mine) < 2:
             continue
         blind = [n for n in mine if not _hears(scene, ups, mine, n)]
@@ -308,13 +376,23 @@ def _no_mesh(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
         if not proof:
             continue
         lines = tuple(
-            at(event.message.seen, f"{node} announces {prefix} to {router}, which tells no other node")
-            for node in blind for prefix, event in list(mine[node].held(node).items())[:1]
-        )  # fmt: skip
+            at(
+                event.message.seen,
+                f"{node} announces {prefix} to {router}, which tells no other node",
+            )
+            for node in blind
+            for prefix, event in list(mine[node].held(node).items())[:1]
+        )
         names = ", ".join(map(str, sorted(blind, key=str)))
-        yield decided("mesh-off-no-reflector", f"{names} ↔ {router}", Rank.ROUTES,
-                      f"{names} peer with {router} only, over iBGP, and it reflects nothing: they do not hear "
-                      "of each other's blocks.", (*lines, *proof))  # fmt: skip
+        yield decided(
+            "mesh-off-no-reflector",
+            f"{names} ↔ {router}",
+            Rank.ROUTES,
+            f"{names} peer with {router} only, over iBGP, and it reflects nothing: they do not "
+            "hear "
+            "of each other's blocks.",
+            (*lines, *proof),
+        )
 
 
 def _hears(scene: Scene, ups: list[_Up], mine: dict[Address, _Up], node: Address) -> bool:
@@ -366,9 +444,14 @@ def _shared_identifier(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
             )
             first = seen.setdefault(key, (end, line))
             if first[0] != end and not _same_host(scene, first[0], end):
-                yield possible("duplicate-router-id", f"{first[0]} ↔ {end}", Rank.ROUTES,
-                               f"{first[0]} and {end} both use identifier {opened.bgp_identifier}.",
-                               (first[1], line), "whether the two addresses are one host")  # fmt: skip
+                yield possible(
+                    "duplicate-router-id",
+                    f"{first[0]} ↔ {end}",
+                    Rank.ROUTES,
+                    f"{first[0]} and {end} both use identifier {opened.bgp_identifier}.",
+                    (first[1], line),
+                    "whether the two addresses are one host",
+                )
 
 
 def _same_host(scene: Scene, one: Address, two: Address) -> bool:

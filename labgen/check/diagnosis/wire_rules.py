@@ -66,41 +66,73 @@ def _notification(
     scene: Scene, pair: Pair, conversation: Conversation, message: WireMessage, body: Notification
 ) -> Iterator[Cause]:
     sender, receiver = message.src.address, message.dst.address
-    shown = at(message.seen, f"NOTIFICATION {body.error_code}/{body.error_subcode} "
-               f"({body.error}/{body.name}) {sender} > {receiver}")  # fmt: skip
+    shown = at(
+        message.seen,
+        f"NOTIFICATION {body.error_code}/{body.error_subcode} "
+        f"({body.error}/{body.name}) {sender} > {receiver}",
+    )
     opens = tuple(_open_lines(conversation))
     number = code(body)
     if number == (2, 2):
         yield _bad_as(scene, pair, conversation, sender, (shown, *opens))
     elif number == (2, 3):
-        yield decided("duplicate-router-id", pair.subject, Rank.NOTIFICATION,
-                      f"{scene.name(sender)} refused the BGP identifier that {receiver} offers: it is "
-                      "its own, or 0.0.0.0.", (shown, *opens))  # fmt: skip
+        yield decided(
+            "duplicate-router-id",
+            pair.subject,
+            Rank.NOTIFICATION,
+            f"{scene.name(sender)} refused the BGP identifier that {receiver} offers: it is "
+            "its own, or 0.0.0.0.",
+            (shown, *opens),
+        )
     elif number == (2, 6):
         offered = conversation.open_from(receiver)
         seconds = f"{offered.hold_time} s" if offered else "what it offers"
-        yield decided("unacceptable-hold-time", pair.subject, Rank.NOTIFICATION,
-                      f"{scene.name(sender)} refused the hold time of {receiver}: {seconds}.",
-                      (shown, *opens))  # fmt: skip
+        yield decided(
+            "unacceptable-hold-time",
+            pair.subject,
+            Rank.NOTIFICATION,
+            f"{scene.name(sender)} refused the hold time of {receiver}: {seconds}.",
+            (shown, *opens),
+        )
     elif number == (2, 7):
-        yield decided("address-family-not-activated", pair.subject, Rank.NOTIFICATION,
-                      f"{scene.name(sender)} has activated none of the address families that "
-                      f"{receiver} offers.", (shown, *opens))  # fmt: skip
+        yield decided(
+            "address-family-not-activated",
+            pair.subject,
+            Rank.NOTIFICATION,
+            f"{scene.name(sender)} has activated none of the address families that "
+            f"{receiver} offers.",
+            (shown, *opens),
+        )
     elif number == (6, 1):
         limit = int.from_bytes(body.data[3:7], "big") if len(body.data) >= 7 else None
-        yield decided("maximum-prefix", pair.subject, Rank.NOTIFICATION,
-                      f"{scene.name(sender)} ended the session: more prefixes than its limit"
-                      + (f" of {limit}." if limit else "."), (shown,))  # fmt: skip
+        yield decided(
+            "maximum-prefix",
+            pair.subject,
+            Rank.NOTIFICATION,
+            f"{scene.name(sender)} ended the session: more prefixes than its limit"
+            + (f" of {limit}." if limit else "."),
+            (shown,),
+        )
     elif number in ((6, 0), (6, 10)):
         yield _bfd(scene, pair, number, sender, shown)
     elif body.error_code == 4:
         yield from _hold(pair, conversation, shown)
     elif body.error_code in (1, 3, 7):
-        yield decided("malformed-message", pair.subject, Rank.NOTIFICATION,
-                      f"{scene.name(sender)} refused a message of {receiver}: {body.name}.", (shown,))  # fmt: skip
+        yield decided(
+            "malformed-message",
+            pair.subject,
+            Rank.NOTIFICATION,
+            f"{scene.name(sender)} refused a message of {receiver}: {body.name}.",
+            (shown,),
+        )
     elif on_purpose(body) and not _dialled_since(pair, conversation):
-        yield decided("administrative-shutdown", pair.subject, Rank.QUIET,
-                      f"{scene.name(sender)} ended the session on purpose: {body.name}.", (shown,))  # fmt: skip
+        yield decided(
+            "administrative-shutdown",
+            pair.subject,
+            Rank.QUIET,
+            f"{scene.name(sender)} ended the session on purpose: {body.name}.",
+            (shown,),
+        )
 
 
 def _dialled_since(pair: Pair, conversation: Conversation) -> bool:
@@ -112,9 +144,12 @@ def _open_lines(conversation: Conversation) -> Iterator[str]:
         if isinstance(message.message, Open):
             body = message.message
             four = body.get(FourOctetAs)
-            yield at(message.seen, f"OPEN {message.src.address}: my AS {body.my_as}"
-                     + (f", capability 65 says {four.asn}" if four else ", no capability 65")
-                     + f", hold time {body.hold_time}, identifier {body.bgp_identifier}")  # fmt: skip
+            yield at(
+                message.seen,
+                f"OPEN {message.src.address}: my AS {body.my_as}"
+                + (f", capability 65 says {four.asn}" if four else ", no capability 65")
+                + f", hold time {body.hold_time}, identifier {body.bgp_identifier}",
+            )
 
 
 def _bad_as(
@@ -124,27 +159,48 @@ def _bad_as(
     offered = conversation.open_from(receiver)
     own = conversation.open_from(sender)
     if offered is not None and offered.my_as == AS_TRANS and not offered.has(FourOctetAs):
-        return decided("four-octet-as", pair.subject, Rank.NOTIFICATION,
-                       f"The OPEN of {scene.name(receiver)} carries AS_TRANS 23456 and no capability "
-                       f"65, so {sender} cannot know its AS.", evidence)  # fmt: skip
+        return decided(
+            "four-octet-as",
+            pair.subject,
+            Rank.NOTIFICATION,
+            f"The OPEN of {scene.name(receiver)} carries AS_TRANS 23456 and no capability "
+            f"65, so {sender} cannot know its AS.",
+            evidence,
+        )
     asn = f" AS {offered.asn}" if offered else ""
     mine = f" ({sender} itself is AS {own.asn})" if own else ""
-    return decided("wrong-remote-as", pair.subject, Rank.NOTIFICATION,
-                   f"{scene.name(sender)} is configured for another AS than{asn}, which {receiver} "
-                   f"sends{mine}: correct it on {sender}, or the AS of {receiver}.", evidence)  # fmt: skip
+    return decided(
+        "wrong-remote-as",
+        pair.subject,
+        Rank.NOTIFICATION,
+        f"{scene.name(sender)} is configured for another AS than{asn}, which {receiver} "
+        f"sends{mine}: correct it on {sender}, or the AS of {receiver}.",
+        evidence,
+    )
 
 
 def _bfd(scene: Scene, pair: Pair, number: tuple[int, int], sender: Address, shown: str) -> Cause:
     flows = [f for c in scene.facts.captures for f in c.bfd if {f.src, f.dst} == set(pair.ends)]
-    lines = tuple(at(f.last, f"BFD {f.src} > {f.dst} udp/{f.port}: {f.packets} packets, last state "
-                     f"{f.states[-1][1] if f.states else '?'}") for f in flows)  # fmt: skip
+    lines = tuple(
+        at(
+            f.last,
+            f"BFD {f.src} > {f.dst} udp/{f.port}: {f.packets} packets, last state "
+            f"{f.states[-1][1] if f.states else '?'}",
+        )
+        for f in flows
+    )
     text = f"{scene.name(sender)} ended the session because its BFD session went down."
     if number == (6, 10) or flows or _bfd_in_logs(scene, pair):
         return decided("bfd-mismatch", pair.subject, Rank.NOTIFICATION, text, (shown, *lines))
-    return possible("bfd-mismatch", pair.subject, Rank.NOTIFICATION,
-                    f"{scene.name(sender)} ended the session with Cease without a reason, as BIRD does "
-                    "when BFD goes down.", (shown,),
-                    "the daemon's log, or a capture of udp/3784 and udp/4784")  # fmt: skip
+    return possible(
+        "bfd-mismatch",
+        pair.subject,
+        Rank.NOTIFICATION,
+        f"{scene.name(sender)} ended the session with Cease without a reason, as BIRD does "
+        "when BFD goes down.",
+        (shown,),
+        "the daemon's log, or a capture of udp/3784 and udp/4784",
+    )
 
 
 def _bfd_in_logs(scene: Scene, pair: Pair) -> bool:
@@ -173,8 +229,14 @@ def _silence(pair: Pair, last: Conversation) -> Iterator[Cause]:
     evidence = [at(last.last, "last packet of the established connection")]
     for address in pair.ends:
         flow = last.of(address)
-        evidence += [at(r.last, f"{address} sent the same {r.length} octets {r.times + 1} times, never "
-                        "acknowledged") for r in flow.retransmitted[:2]]  # fmt: skip
+        evidence += [
+            at(
+                r.last,
+                f"{address} sent the same {r.length} octets {r.times + 1} times, never "
+                "acknowledged",
+            )
+            for r in flow.retransmitted[:2]
+        ]
     yield from _hold(pair, last, *evidence)
 
 
@@ -184,9 +246,14 @@ def _hold(pair: Pair, conversation: Conversation, *evidence: str) -> Iterator[Ca
         return
     negotiated = conversation.negotiated
     hold = f" of {negotiated.hold_time} s" if negotiated else ""
-    yield decided("hold-timer-expired", pair.subject, Rank.SILENT,
-                  f"The session was Established, then one end stopped hearing the other and its hold "
-                  f"timer{hold} expired.", evidence)  # fmt: skip
+    yield decided(
+        "hold-timer-expired",
+        pair.subject,
+        Rank.SILENT,
+        f"The session was Established, then one end stopped hearing the other and its hold "
+        f"timer{hold} expired.",
+        evidence,
+    )
 
 
 def _black_hole(pair: Pair, conversations: tuple[Conversation, ...]) -> Iterator[Cause]:
@@ -197,13 +264,22 @@ def _black_hole(pair: Pair, conversations: tuple[Conversation, ...]) -> Iterator
             hole = flow.unacknowledged >= _LARGE and (large or _small_after_gap(flow))
             if not hole:
                 continue
-            lines = [at(r.last, f"{address} sent the same {r.length} octets {r.times + 1} times")
-                     for r in large[:3]]  # fmt: skip
-            lines += [at(g.seen, f"{g.octets} octets of {address} are missing before this frame")
-                      for g in flow.gaps[:2]]  # fmt: skip
-            yield decided("mtu-black-hole", pair.subject, Rank.SILENT,
-                          f"Small segments of {address} pass, its full-sized ones are never "
-                          f"acknowledged ({flow.unacknowledged} octets wait).", tuple(lines))  # fmt: skip
+            lines = [
+                at(r.last, f"{address} sent the same {r.length} octets {r.times + 1} times")
+                for r in large[:3]
+            ]
+            lines += [
+                at(g.seen, f"{g.octets} octets of {address} are missing before this frame")
+                for g in flow.gaps[:2]
+            ]
+            yield decided(
+                "mtu-black-hole",
+                pair.subject,
+                Rank.SILENT,
+                f"Small segments of {address} pass, its full-sized ones are never "
+                f"acknowledged ({flow.unacknowledged} octets wait).",
+                tuple(lines),
+            )
 
 
 def _small_after_gap(flow: FlowFacts) -> bool:
@@ -224,10 +300,14 @@ def _vanished(scene: Scene, pair: Pair, last: Conversation) -> Iterator[Cause]:
         restart = offered.get(GracefulRestart) if offered else None
         if restart is None or helper is None or not helper.has(GracefulRestart):
             continue
-        yield decided("graceful-restart-stale", pair.subject, Rank.SILENT,
-                      f"{scene.name(address)} closed the connection without a NOTIFICATION and did not "
-                      f"come back; {pair.other(address)} keeps its routes for {restart.restart_time} s.",
-                      (at(first, f"{address} closes the established connection, no NOTIFICATION"),))  # fmt: skip
+        yield decided(
+            "graceful-restart-stale",
+            pair.subject,
+            Rank.SILENT,
+            f"{scene.name(address)} closed the connection without a NOTIFICATION and did not "
+            f"come back; {pair.other(address)} keeps its routes for {restart.restart_time} s.",
+            (at(first, f"{address} closes the established connection, no NOTIFICATION"),),
+        )
 
 
 # handshakes that lead nowhere ------------------------------------------------------------------
@@ -239,8 +319,13 @@ def _stalled(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
 
 
 def _stall(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
-    expired = [e for e in conversation.icmp_errors if (e.type, e.code) in ((11, 0), (3, 0)) and e.type in (11, 3)
-               and "exceed" in e.name.lower()]  # fmt: skip
+    expired = [
+        e
+        for e in conversation.icmp_errors
+        if (e.type, e.code) in ((11, 0), (3, 0))
+        and e.type in (11, 3)
+        and "exceed" in e.name.lower()
+    ]
     for address in pair.ends:
         mine, other = conversation.of(address), conversation.of(pair.other(address))
         dying = 1 in mine.data_ttls and (mine.unacknowledged or mine.retransmissions)
@@ -251,9 +336,14 @@ def _stall(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cau
                 if mine.last_data and dying
                 else []
             )
-            yield decided("ebgp-multihop-missing", pair.subject, Rank.SILENT,
-                          f"The handshake completes, but {scene.name(address)} sends its data with TTL 1, "
-                          "which dies at the first hop.", tuple(lines))  # fmt: skip
+            yield decided(
+                "ebgp-multihop-missing",
+                pair.subject,
+                Rank.SILENT,
+                f"The handshake completes, but {scene.name(address)} sends its data with TTL 1, "
+                "which dies at the first hop.",
+                tuple(lines),
+            )
             return
         if 255 in mine.data_ttls and _not_heard(other) and _low(other):
             yield _gtsm(scene, pair, conversation, address)
@@ -272,13 +362,27 @@ def _low(flow: FlowFacts) -> bool:
 def _gtsm(scene: Scene, pair: Pair, conversation: Conversation, address: Address) -> Cause:
     other = pair.other(address)
     flow = conversation.of(other)
-    lines = [at(r.last, f"{other} sent the same {r.length} octets {r.times + 1} times with TTL "
-                f"{max(flow.data_ttls)}, never acknowledged") for r in flow.retransmitted[:2]]  # fmt: skip
-    lines += [str(c.quote) for c in scene.facts.counters
-              if c.name == "TcpExtTCPMinTTLDrop" and c.value > 0]  # fmt: skip
-    return decided("ttl-security-one-sided", pair.subject, Rank.SILENT,
-                   f"{scene.name(address)} sends TTL 255 and takes nothing that {other} sends with TTL "
-                   f"{max(flow.data_ttls)}: TTL security is on at {address} only.", tuple(lines))  # fmt: skip
+    lines = [
+        at(
+            r.last,
+            f"{other} sent the same {r.length} octets {r.times + 1} times with TTL "
+            f"{max(flow.data_ttls)}, never acknowledged",
+        )
+        for r in flow.retransmitted[:2]
+    ]
+    lines += [
+        str(c.quote)
+        for c in scene.facts.counters
+        if c.name == "TcpExtTCPMinTTLDrop" and c.value > 0
+    ]
+    return decided(
+        "ttl-security-one-sided",
+        pair.subject,
+        Rank.SILENT,
+        f"{scene.name(address)} sends TTL 255 and takes nothing that {other} sends with TTL "
+        f"{max(flow.data_ttls)}: TTL security is on at {address} only.",
+        tuple(lines),
+    )
 
 
 def _mute(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
@@ -287,11 +391,15 @@ def _mute(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Caus
     server = conversation.server.address
     if conversation.from_server.octets or not hops:
         return
-    yield possible("ebgp-multihop-missing", pair.subject, Rank.SILENT,
-                   f"{scene.name(server)} is behind a hop (its SYN-ACK arrives with TTL {hops[0]}), takes "
-                   "the connection, and nothing that it sends afterwards arrives.",
-                   (at(conversation.last, f"last packet; {server} has sent no data"),),
-                   "a capture on the router's side (TTL 1, ICMP time exceeded), or its `show ip bgp nexthop`")  # fmt: skip
+    yield possible(
+        "ebgp-multihop-missing",
+        pair.subject,
+        Rank.SILENT,
+        f"{scene.name(server)} is behind a hop (its SYN-ACK arrives with TTL {hops[0]}), takes "
+        "the connection, and nothing that it sends afterwards arrives.",
+        (at(conversation.last, f"last packet; {server} has sent no data"),),
+        "a capture on the router's side (TTL 1, ICMP time exceeded), or its `show ip bgp nexthop`",
+    )
 
 
 # connection reset or closed after the OPEN ---------------------------------------------------------
@@ -307,19 +415,30 @@ def _reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
         other = pair.other(address)
         lines = tuple(
             at(seen, f"{sender.address} resets the connection after the OPEN of {other}")
-            for c in found for sender, seen in islice(c.resets, 1)
-        )[:3]  # fmt: skip
+            for c in found
+            for sender, seen in islice(c.resets, 1)
+        )[:3]
         if scene.role(address) is Role.CALICO:
-            yield possible("bgppeer-missing", pair.subject, Rank.RESET,
-                           f"{scene.name(address)} takes the connection of {other}, and resets it after the "
-                           "OPEN: it has no peer with that address.", lines,
-                           "BIRD's log (`Unexpected connect from unknown address`) or calicoctl get bgppeer")  # fmt: skip
+            yield possible(
+                "bgppeer-missing",
+                pair.subject,
+                Rank.RESET,
+                f"{scene.name(address)} takes the connection of {other}, and resets it after the "
+                "OPEN: it has no peer with that address.",
+                lines,
+                "BIRD's log (`Unexpected connect from unknown address`) or calicoctl get bgppeer",
+            )
         else:
-            yield possible("neighbor-not-configured", pair.subject, Rank.RESET,
-                           f"{scene.name(address)} takes the connection of {other}, and resets it after the "
-                           "OPEN: it has no such neighbor, or the neighbor is shut down or has no address "
-                           "family.", lines,
-                           "the router's `show running-config`: is the address a neighbor, and activated?")  # fmt: skip
+            yield possible(
+                "neighbor-not-configured",
+                pair.subject,
+                Rank.RESET,
+                f"{scene.name(address)} takes the connection of {other}, and resets it after the "
+                "OPEN: it has no such neighbor, or the neighbor is shut down or has no address "
+                "family.",
+                lines,
+                "the router's `show running-config`: is the address a neighbor, and activated?",
+            )
 
 
 def _icmp(pair: Pair, tail: tuple[Conversation, ...]) -> Iterator[Cause]:
@@ -330,7 +449,11 @@ def _icmp(pair: Pair, tail: tuple[Conversation, ...]) -> Iterator[Cause]:
                 and "fragmentation" not in error.name.lower()
                 and error.mtu is None
             ):
-                yield decided("host-unreachable", pair.subject, Rank.UNANSWERED,
-                              f"{error.sender} answers the connection attempt with ICMP {error.name}.",
-                              (at(error.seen, f"ICMP {error.name} from {error.sender}"),))  # fmt: skip
+                yield decided(
+                    "host-unreachable",
+                    pair.subject,
+                    Rank.UNANSWERED,
+                    f"{error.sender} answers the connection attempt with ICMP {error.name}.",
+                    (at(error.seen, f"ICMP {error.name} from {error.sender}"),),
+                )
                 return
