@@ -43,9 +43,9 @@ def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
         result = decide(bundle_facts(evidence))
     else:
         assert lab is not None
-        from labgen.cli.diagnose_lab import lab_facts
+        from labgen.cli.diagnose_lab import diagnose_lab
 
-        result = decide(lab_facts(lab), history=False)
+        result = diagnose_lab(lab)
     if as_json:
         print_json([cause.as_json() for cause in result.causes])
     else:

@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "capture",
         "observe",
         "evidence",
+        "facts",
         "calico",
         "kubernetes",
         "bigip",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 from labgen.check.diagnosis import (
@@ -14,7 +15,7 @@ from labgen.check.diagnosis import (
 )
 from labgen.check.diagnosis.model import Cause, Diagnosis, Skipped, in_order
 from labgen.check.diagnosis.pairs import Scene, build
-from labgen.facts import Daemon, Facts, NeighborConfig
+from labgen.facts import Daemon, Facts, LogEvent, NeighborConfig, Said
 
 
 def diagnose(facts: Facts, *, history: bool = True) -> Diagnosis:
@@ -23,11 +24,26 @@ def diagnose(facts: Facts, *, history: bool = True) -> Diagnosis:
     With `history`, faults that ended during the capture count too (a bundle is a story); without,
     only the present state does (a running lab that was healed is healthy).
     """
-    scene = build(facts, history=history)
+    scene = build(facts if history else _of_now(facts), history=history)
     causes = list(_causes(scene))
     if not causes:
         causes = list(dial_rules.both_passive(scene, _passive_ends(facts)))
     return Diagnosis(in_order(causes), tuple(_skipped(facts)))
+
+
+def _of_now(facts: Facts) -> Facts:
+    """Without the log lines that a later line of the same log answers: the session came up."""
+    ups = [e for e in facts.events if e.said is Said.UP]
+
+    def answered(event: LogEvent) -> bool:
+        return any(
+            up.quote.file == event.quote.file
+            and up.quote.line > event.quote.line
+            and event.peer in (None, up.peer)
+            for up in ups
+        )
+
+    return replace(facts, events=tuple(e for e in facts.events if not answered(e)))
 
 
 def _causes(scene: Scene) -> Iterator[Cause]:
