@@ -210,13 +210,19 @@ def _three_way(
     return {**{key: text for key, text in live.items() if key not in last or key in new}, **new}
 
 
-def delete(state: ClusterState, refs: Iterable[Ref], *, now: datetime) -> Outcome:
-    """`kubectl delete`: what the deleted objects own goes with them (background cascade)."""
+def delete(
+    state: ClusterState, refs: Iterable[Ref], *, source: str | None = None, now: datetime
+) -> Outcome:
+    """`kubectl delete`: what the deleted objects own goes with them (background cascade).
+
+    `source` is the file that named them, if one did.
+    """
     out: list[str] = []
     problems: list[InputError] = []
     for at in refs:
         if state.get(at) is None:
-            problems.append(not_found(at.kind.resource, at.name))
+            missing = not_found(at.kind.resource, at.name)
+            problems.append(_when(missing, "deleting", source) if source else missing)
         elif at.kind is kinds.NAMESPACE and at.name in SYSTEM_NAMESPACES:
             problems.append(
                 ServerError(

@@ -110,6 +110,12 @@ def test_what_the_lab_does_not_cover_is_refused_by_name(shell: Shell, line: str,
     assert answer.clusters.states["cluster-a"].objects == before.states["cluster-a"].objects
 
 
+def test_a_context_that_is_not_there_is_told_below_the_table(shell: Shell) -> None:
+    answer = shell("config get-contexts nope")
+    assert answer.out == "CURRENT   NAME   CLUSTER   AUTHINFO   NAMESPACE\n"
+    assert (answer.err, answer.code) == ("error: context nope not found\n", 1)
+
+
 def test_nothing_found_is_said_and_no_error(shell: Shell) -> None:
     assert shell("get pods -n web").err == "No resources found in web namespace.\n"
     assert shell("get installations").err == "No resources found\n"
