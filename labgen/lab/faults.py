@@ -177,7 +177,7 @@ def _block_both(t: Target, verdict: str) -> _Parts:
         _filter(t.node, f"ip saddr {t.router_address} tcp dport 179 {verdict}"),
         _clear(t),
     ]
-    return inject, _unfilter(t.router, t.node)
+    return inject, [*_unfilter(t.router, t.node), _clear(t)]
 
 
 # TCP does not come about ---------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from labgen.bgp.conversation import Conversation
 from labgen.bgp.facts import ArpQuestion
 from labgen.check.diagnosis.attempts import Outcome, outcome
-from labgen.check.diagnosis.model import Cause, Rank, decided, possible
+from labgen.check.diagnosis.model import Cause, Confidence, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
 from labgen.facts import Daemon, LogEvent, NeighborConfig, Said, Socket
@@ -34,13 +35,24 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
 
 def _got_further(result: Outcome) -> bool:
     """Some attempt of late was taken by both kernels: what fails is not the dial."""
-    return any(c.handshake_complete for c in result.tail)
+    return any(c.handshake_complete for c in result.tail if c is not result.last_established)
 
 
 # refused -------------------------------------------------------------------------------------
 
 
 def _refused(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
+    causes = list(_each_refusal(scene, pair, result))
+    # While it is open why the node refuses, it is open why the pair does not come up.
+    unsure = any(c.confidence is Confidence.POSSIBLE for c in causes)
+    sure = [c for c in causes if c.rank is Rank.LISTENER]
+    if unsure and not sure:
+        decides = next(c.decides for c in causes if c.decides)
+        causes = [replace(c, confidence=Confidence.POSSIBLE, decides=decides) for c in causes]
+    yield from causes
+
+
+def _each_refusal(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
     for server in pair.ends:
         found = result.refused(pair.other(server))
         if not found:
@@ -83,22 +95,20 @@ def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...])
     text = f"{scene.name(server)} refuses connections to port 179."
     if listening:
         text += " A daemon listens there, so a packet filter answers in its place."
-    yield decided(
-        "tcp-179-refused",
+    proof = (*lines, *(str(s.quote) for s in listening), *rules)
+    if scene.role(server) is not Role.CALICO or listening or rules:
+        yield decided("tcp-179-refused", subject, Rank.REFUSED, text, proof)
+        return
+    decides = "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)"
+    yield possible("tcp-179-refused", subject, Rank.REFUSED, text, proof, decides)
+    yield possible(
+        "listen-port-changed",
         subject,
         Rank.REFUSED,
-        text,
-        (*lines, *(str(s.quote) for s in listening), *rules),
+        f"BIRD on {server} may listen on another port.",
+        lines,
+        decides,
     )
-    if scene.role(server) is Role.CALICO and not listening:
-        yield possible(
-            "listen-port-changed",
-            subject,
-            Rank.REFUSED,
-            f"BIRD on {server} may listen on another port.",
-            lines,
-            "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)",
-        )
 
 
 def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
@@ -263,17 +273,19 @@ def _filtered(
     text = f"SYNs to {who} are dropped: no SYN-ACK, no RST, no ICMP."
     if shut:
         text += f" Port lockdown of self-IP {shut[0].name} does not let tcp/179 in."
-    if proof or any(c.value > 0 for c in facts.counters) or facts.counters:
+    counted = any(c.name == "TcpExtIPReversePathFilter" for c in facts.counters)
+    if proof or counted:
         yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, (*lines, *proof))
         return
-    yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, lines)
+    decides = "nstat -az TcpExtIPReversePathFilter on both hosts, and their packet filters"
+    yield possible("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, lines, decides)
     yield possible(
         "reverse-path-filter",
         pair.subject,
         Rank.UNANSWERED,
         "A strict reverse-path filter drops SYNs as silently as a packet filter.",
         lines,
-        "nstat -az TcpExtIPReversePathFilter on both hosts",
+        decides,
     )
 
 

@@ -125,7 +125,7 @@ def _notification(
             f"{scene.name(sender)} refused a message of {receiver}: {body.name}.",
             (shown,),
         )
-    elif on_purpose(body) and not _dialled_since(pair, conversation):
+    elif on_purpose(body) and not _dialled_since(pair, message):
         yield decided(
             "administrative-shutdown",
             pair.subject,
@@ -135,8 +135,8 @@ def _notification(
         )
 
 
-def _dialled_since(pair: Pair, conversation: Conversation) -> bool:
-    return any(c.first.time_ns > conversation.last.time_ns for c in pair.conversations)
+def _dialled_since(pair: Pair, message: WireMessage) -> bool:
+    return any(c.first.time_ns > message.time_ns for c in pair.conversations)
 
 
 def _open_lines(conversation: Conversation) -> Iterator[str]:
@@ -300,6 +300,8 @@ def _vanished(scene: Scene, pair: Pair, last: Conversation) -> Iterator[Cause]:
         restart = offered.get(GracefulRestart) if offered else None
         if restart is None or helper is None or not helper.has(GracefulRestart):
             continue
+        if not _stayed_away(pair, address, first.time_ns):
+            continue
         yield decided(
             "graceful-restart-stale",
             pair.subject,
@@ -308,6 +310,12 @@ def _vanished(scene: Scene, pair: Pair, last: Conversation) -> Iterator[Cause]:
             f"come back; {pair.other(address)} keeps its routes for {restart.restart_time} s.",
             (at(first, f"{address} closes the established connection, no NOTIFICATION"),),
         )
+
+
+def _stayed_away(pair: Pair, address: Address, since_ns: int) -> bool:
+    """Its host answers with RST at the most, and it dials nobody itself: the daemon is gone."""
+    later = [c for c in pair.conversations if c.first.time_ns > since_ns]
+    return all(c.refused and c.server.address == address for c in later)
 
 
 # handshakes that lead nowhere ------------------------------------------------------------------
