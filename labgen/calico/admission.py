@@ -23,6 +23,7 @@ from labgen.calico.datastore import (
     yaml_document,
 )
 from labgen.calico.defaults import with_defaults
+from labgen.calico.problem import Scope
 from labgen.calico.resources import Resources, merged, parse
 from labgen.errors import InputError, InputErrors
 
@@ -110,7 +111,7 @@ def _typed(document: Mapping[str, Any]) -> Resources:
 
 
 def _reason(problem: InputError) -> str:
-    """The decoder's message without the object's name; an unknown field is named by its last key."""
+    """The decoder's message without the object's name; an unknown field by its last key only."""
     text = problem.message
     if _UNKNOWN_FIELD in text:
         return _UNKNOWN_FIELD + text.rpartition(_UNKNOWN_FIELD)[2].rpartition(".")[2]
@@ -129,20 +130,30 @@ def invalid(fields: Sequence[str]) -> Refused:
     )
 
 
-def check(store: Datastore, document: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
-    """Raise Refused if Calico would not take `document` (canonical, decodable) into `store`."""
+def check(
+    store: Datastore,
+    document: Mapping[str, Any],
+    old: Mapping[str, Any] | None,
+    *,
+    offline: bool = False,
+) -> None:
+    """Raise Refused if Calico would not take `document` (canonical, decodable) into `store`.
+
+    `offline` leaves out the rules that need the other objects (`calicoctl validate`).
+    """
     resources = _typed(document)
     context = resources
-    if document["kind"] == "BGPPeer":
+    if document["kind"] == "BGPPeer" and not offline:
         context = merged(store.resources("BGPFilter"), resources)
     key = key_of(document)
     found: list[Problem] = [
         problem
         for problem in validate.problems(context)
         if (problem.resource.kind, problem.resource.name) == (key.kind, key.name)
+        and not (offline and problem.scope is Scope.WRITE)
     ]
     fields = [problem.detail for problem in found]
-    if document["kind"] == "IPPool" and not fields:
+    if document["kind"] == "IPPool" and not fields and not offline:
         fields += _pool_fields(store, resources, old)
     if fields:
         raise invalid(fields)
@@ -213,7 +224,7 @@ def update(
     """Replace an object's spec, labels and annotations. Raises Refused."""
     made = canonical(document)
     key = _named(made)
-    old = _existing(store, key)
+    old = existing(store, key)
     _same_version(key, made, old)
     wanted = _client_metadata(made["metadata"])
     kept = {
@@ -251,7 +262,7 @@ def delete(
     """Remove an object; a pool's affinities go with it. Raises Refused."""
     if "Delete" in _READ_ONLY.get(key.kind, ()):
         raise NotSupported(f"operation Delete is not supported on {key}")
-    old = _existing(store, key)
+    old = existing(store, key)
     if resource_version and resource_version != old["metadata"].get("resourceVersion"):
         raise UpdateConflict(f"update conflict: {key}")
     if key.kind == "IPPool":
@@ -265,13 +276,13 @@ def patch(store: Datastore, key: Key, text: str, stamps: Stamps) -> tuple[Datast
     No list of Calico's API has a merge key, so none is merged. Raises Refused with calicoctl's
     words for the step that failed.
     """
-    old = _existing(store, key)
+    old = existing(store, key)
     try:
         changes = json.loads(text)
-        if not isinstance(changes, dict):
-            raise ValueError
     except ValueError:
-        raise Refused("permorming strategic merge patch: invalid JSON document") from None
+        changes = None
+    if not isinstance(changes, dict):
+        raise Refused("permorming strategic merge patch: invalid JSON document")
     patched = merge_patch(old, changes)
     try:
         made = decoded(patched)
@@ -311,7 +322,8 @@ def _named(document: Mapping[str, Any]) -> Key:
     return key_of(document)
 
 
-def _existing(store: Datastore, key: Key) -> Document:
+def existing(store: Datastore, key: Key) -> Document:
+    """A copy of the object. Raises DoesNotExist."""
     found = store.get(key)
     if found is None:
         raise DoesNotExist(f"resource does not exist: {key} with error: {_cause(key, 'not found')}")

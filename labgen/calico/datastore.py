@@ -15,6 +15,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from labgen import yaml_source
+from labgen.calico.defaults import with_defaults
 from labgen.calico.resources import Resources, parse
 from labgen.errors import InputError, Mark
 from labgen.yaml_source import Document as YamlDocument
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
+# The Calico whose behaviour labgen reproduces, as its tools name themselves.
+CALICO_VERSION = "v3.33.0-labgen"
 GROUP = "projectcalico.org"
 VERSION = "projectcalico.org/v3"
 CRD_VERSION = "crd.projectcalico.org/v1"
@@ -133,11 +136,29 @@ def _identity(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def seeded(documents: Iterable[Mapping[str, Any]], stamps: Stamps) -> Datastore:
-    """A store that holds `documents` (Lists are taken apart), each written with `put`."""
-    store = Datastore()
+    """A new cluster's store: `documents` (Lists are taken apart), with Calico's defaults.
+
+    They are resources that `calico.resources.load` and `calico.validate.check` have passed. What
+    calico-node makes at its first start is there too: the ClusterInformation.
+    """
+    store = Datastore().put(
+        {
+            "apiVersion": VERSION,
+            "kind": "ClusterInformation",
+            "metadata": {"name": "default"},
+            "spec": {
+                "calicoVersion": CALICO_VERSION,
+                "clusterGUID": stamps.uid().replace("-", ""),
+                "clusterType": "k8s,bgp",
+                "datastoreReady": True,
+            },
+        },
+        stamps,
+    )
     for document in documents:
         for single in flattened(document):
-            store = store.put(single, stamps)
+            made = canonical(single)
+            store = store.put(with_defaults(made) if key_of(made).group == GROUP else made, stamps)
     return store
 
 
