@@ -146,15 +146,20 @@ def load(paths: Sequence[Path]) -> Resources:
     Raises InputError for a missing path, a directory without such files, and all that `parse`
     refuses.
     """
-    documents: list[Document] = []
+    return parse(documents(paths))
+
+
+def documents(paths: Sequence[Path]) -> list[Document]:
+    """Every YAML document of these files and directories. Raises InputError as `load` does."""
+    found: list[Document] = []
     problems: list[InputError] = []
     for path in dict.fromkeys(file for given in paths for file in _files(given)):
         try:
-            documents += yaml_source.read(path)
+            found += yaml_source.read(path)
         except InputError as problem:
             problems.append(problem)
     raise_all(problems)
-    return parse(documents)
+    return found
 
 
 def _files(path: Path) -> list[Path]:

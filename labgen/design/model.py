@@ -19,6 +19,7 @@ from labgen.plan import Role
 if TYPE_CHECKING:
     from labgen.bigip.translate import Translation
     from labgen.calico.node_config import NodeConfig
+    from labgen.design.content import Content
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
@@ -220,7 +221,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class CalicoNode:
-    """A Calico node and the configuration that confd would give it."""
+    """A Calico node and the configuration that confd would give it.
+
+    `nat` is what kube-proxy and Felix put into its kernel, for `nft -f`.
+    """
 
     name: str
     cluster: str
@@ -228,6 +232,7 @@ class CalicoNode:
     config: NodeConfig
     pods: tuple[Pod, ...]
     role: Role = Role.CALICO_NODE
+    nat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +251,7 @@ class Router:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A whole lab, decided."""
+    """A whole lab, decided. `contents` is what each cluster's API servers hold."""
 
     name: str
     segments: tuple[Segment, ...]
@@ -256,6 +261,7 @@ class Design:
     speakers: tuple[Speaker, ...]
     sessions: tuple[Session, ...]
     forecast: Forecast
+    contents: tuple[Content, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = "lab.yaml"
 
