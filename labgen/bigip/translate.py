@@ -6,19 +6,20 @@ FRR's defaults differ from a BIG-IP's; the lines that make up for that are rows 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from labgen.bigip import grammar, running
 from labgen.bigip.defaults import added
 from labgen.bigip.frr_lines import FRR_VERSION, FrrLine, lay_out
+from labgen.bigip.references import Named, Reference, undefined
 from labgen.bigip.resolve import resolve
-from labgen.bigip.rules import Context, Place, Severity, Verdict
+from labgen.bigip.rules import FRR_ROUTE_MAP, Context, Place, Severity, Verdict
 from labgen.bigip.running import Fate
 from labgen.errors import InputError, InputErrors, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from labgen.bigip.grammar import Value
     from labgen.bigip.zebos import Config, Statement
@@ -71,6 +72,7 @@ def translate(config: Config, *, interfaces: Mapping[str, str] | None = None) ->
     problems: list[InputError] = []
     rows: list[Row] = []
     lines: list[FrrLine] = []
+    missing = {reference.statement: reference for reference in undefined(state.standing)}
     for statement in config.statements:
         if statement in state.fates:
             rows.append(_not_standing(statement, *state.fates[statement]))
@@ -82,12 +84,14 @@ def translate(config: Config, *, interfaces: Mapping[str, str] | None = None) ->
             continue
         lines.extend(produced)
         row = _row(statement, produced)
+        if statement in missing:
+            row = replace(row, reason=_dangling(missing[statement]))
         rows.append(row)
         if row.verdict is Verdict.UNSUPPORTED and row.severity is Severity.ERROR:
             problems.append(_problem(row))
-    for line, reason, reference in added(routing, state.standing):
+    mark = routing.bgp.mark if routing.bgp else None
+    for line, reason, reference in (*_denials(missing.values()), *added(routing, state.standing)):
         lines.append(line)
-        mark = routing.bgp.mark if routing.bgp else None
         rows.append(Row(mark, "", Verdict.ADDED, (line.text(),), reason, reference))
     rows.extend(
         Row(r.mark, r.text, Verdict.SAME, (), f"configures nothing: {r.reason}")
@@ -100,6 +104,18 @@ def translate(config: Config, *, interfaces: Mapping[str, str] | None = None) ->
     return Translation(
         lay_out(lines), tuple(lines), tuple(ordered), tuple(daemons), tuple(problems)
     )
+
+
+def _dangling(reference: Reference) -> str:
+    return f"the {reference.kind.value} `{reference.name}` is not defined: nothing passes it"
+
+
+def _denials(missing: Iterable[Reference]) -> Iterator[tuple[FrrLine, str, str]]:
+    """FRR warns about a missing route map and then denies all; this says so in the file."""
+    for name in dict.fromkeys(r.name for r in missing if r.kind is Named.ROUTE_MAP):
+        header = f"route-map {name} deny 65535"
+        line = FrrLine((header,), (), ("added", "route-map", name))
+        yield line, f"`{name}` is used but not defined: nothing passes it", FRR_ROUTE_MAP
 
 
 def _problem(row: Row) -> InputError:

@@ -48,7 +48,10 @@ def prefix_range(rule: FilterRule, version: int) -> tuple[int, int] | None:
     """
     if rule.prefix_length is None or not rule.cidr:
         return None
-    mask, longest = ip_network(rule.cidr, strict=False).prefixlen, 32 if version == 4 else 128
+    try:
+        mask, longest = ip_network(rule.cidr, strict=False).prefixlen, 32 if version == 4 else 128
+    except ValueError:
+        return None  # BIRD gets the text as it is, and refuses it
     low, high = rule.prefix_length.min, rule.prefix_length.max
     return (
         mask if low is None else max(mask, low),

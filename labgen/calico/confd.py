@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
+from labgen.calico.addresses import network_of
 from labgen.calico.cluster import Cluster, ClusterNode
 from labgen.calico.gotypes import whole_seconds
 from labgen.calico.node_config import (
@@ -37,10 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from labgen.calico.node_config import Address
-    from labgen.calico.resources import BlockAffinity, Resources
+    from labgen.calico.resources import Resources
     from labgen.calico.specs import BGPConfigurationSpec
 
-    Network = IPv4Network | IPv6Network
 
 __all__ = ["Confd", "EndpointStatus", "compute"]
 
@@ -90,7 +89,7 @@ class Confd:
             spec = affinity.spec
             live = spec.deleted.lower() != "true" and spec.state != "pending"
             if live and spec.type in ("", "host"):
-                network = affinity_network(affinity)
+                network = network_of(affinity, spec.cidr, "spec", "cidr")
                 self._blocks.setdefault(spec.node, []).append(Block(network, spec.state))
 
     @property
@@ -273,17 +272,6 @@ class Confd:
             if other is not node and version in other.wireguard
         )
         return tuple(sorted((a for a in found if a is not None), key=lambda a: f"{a})"))
-
-
-def affinity_network(affinity: BlockAffinity) -> Network:
-    """The block. Raises InputError for a text that is no CIDR."""
-    try:
-        return ip_network(affinity.spec.cidr, strict=False)
-    except ValueError:
-        raise InputError(
-            f"{affinity.id}: spec.cidr = '{affinity.spec.cidr}' is no CIDR",
-            mark=affinity.mark("spec", "cidr"),
-        ) from None
 
 
 def hashed_router_id(node_name: str) -> str:

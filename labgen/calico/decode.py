@@ -106,9 +106,7 @@ class Decoder:
             missing = "apiVersion" if not isinstance(version, str) else "kind"
             self._refuse(f"the resource has no {missing}", source, missing)
             return
-        if isinstance(value.get("items"), list) and (
-            kind == "List" or (kind.endswith("List") and "metadata" not in value.get("spec", {}))
-        ):
+        if kind.endswith("List") and isinstance(value.get("items"), list):
             self._list(value["items"], version, kind, source)
             return
         how = KINDS.get((version, kind))

@@ -8,28 +8,28 @@ node's name here.
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from labgen.calico import selector
+from labgen.calico.addresses import address_of, network_of
 from labgen.calico.cluster import with_kubernetes_labels
-from labgen.calico.confd import affinity_network
 from labgen.calico.gorand import GoRandom, fnv1_32
 from labgen.calico.ipam_values import Allocation, BlockRecord, Borrowed, NoAddress, Request, Usage
-from labgen.calico.pools import pool_network
 from labgen.calico.resources import BlockAffinity, Resource, Source
 from labgen.calico.specs import BlockAffinitySpec, IPAMConfigSpec
-from labgen.errors import Mark
+from labgen.errors import InputError, Mark
 from labgen.yaml_source import Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from labgen.calico.ipam_values import Address, Network
-    from labgen.calico.resources import IPPool, Resources
+    from labgen.calico.resources import IPPool, Resources, WorkloadEndpoint
 
 __all__ = ["Allocation", "BlockRecord", "Borrowed", "Ipam", "NoAddress", "Request", "Usage"]
 
+MAX_BLOCK = 4096  # addresses: the largest blockSize is 20, or 116
 DEFAULT_MAX_BLOCKS = 20  # libcalico-go's safeguard where maxBlocksPerHost is 0
 
 
@@ -38,13 +38,16 @@ class Ipam:
 
     def __init__(self, resources: Resources) -> None:
         self._pools = {pool.name: pool for pool in resources.ip_pools}
-        self._networks = {pool.name: pool_network(pool) for pool in resources.ip_pools}
+        self._networks = {
+            pool.name: network_of(pool, pool.spec.cidr, "spec", "cidr")
+            for pool in resources.ip_pools
+        }
         self._node_labels = {n.name: with_kubernetes_labels(n) for n in resources.nodes}
         self._namespaces = {n.name: dict(n.labels) for n in resources.namespaces}
         configs = [config.spec for config in resources.ipam_configs]
         self.config: IPAMConfigSpec = configs[0] if configs else IPAMConfigSpec()
         self._reserved = [
-            ip_network(text, strict=False)
+            network_of(reservation, text, "spec", "reservedCIDRs")
             for reservation in resources.ip_reservations
             for text in reservation.spec.reserved_cidrs
         ]
@@ -52,8 +55,15 @@ class Ipam:
         for affinity in resources.block_affinities:
             spec = affinity.spec
             if spec.deleted.lower() != "true" and spec.state in ("", "confirmed"):
+                network = network_of(affinity, spec.cidr, "spec", "cidr")
+                if network.num_addresses > MAX_BLOCK:
+                    raise InputError(
+                        f"{affinity.id}: {network} is no IPAM block: too large",
+                        mark=affinity.mark("spec", "cidr"),
+                        hint="blocks are /20 to /32, or /116 to /128",
+                    )
                 owner = spec.node if spec.type in ("", "host") else None
-                self._add_block(affinity_network(affinity), owner)
+                self._add_block(network, owner)
         for endpoint in resources.workload_endpoints:
             for text in endpoint.spec.ip_networks:
                 handle = f"k8s-pod-network.{endpoint.spec.container_id or endpoint.name}"
@@ -62,9 +72,15 @@ class Ipam:
                     "node": endpoint.spec.node,
                     "pod": endpoint.spec.pod,
                 }
-                address = ip_address(text.partition("/")[0])
-                request = Request(endpoint.spec.node, handle, address.version, attributes)
-                self.assign_address(address, request)
+                self._adopt(endpoint, text, Request(endpoint.spec.node, handle, 4, attributes))
+
+    def _adopt(self, endpoint: WorkloadEndpoint, text: str, request: Request) -> None:
+        """Record what an endpoint holds, whatever rule it would break today."""
+        address = address_of(endpoint, text, "spec", "ipNetworks")
+        block = self._block_of(address) or self._new_block_for(address, request.node)
+        if block is not None and _ordinal(block, address) in block.free:
+            block.free.remove(_ordinal(block, address))
+            self._record(block, _ordinal(block, address), request)
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -184,12 +200,9 @@ class Ipam:
         """
         block = self._block_of(address)
         if block is None:
-            pool = next((n for n, net in self._networks.items() if address in net), None)
-            if pool is None:
+            block = self._new_block_for(address, request.node)
+            if block is None:
                 raise NoAddress(f"{address} is in no IPPool", hint="add a pool that holds it")
-            size = self._pools[pool].spec.effective_block_size
-            network = ip_network(f"{address}/{size}", strict=False)
-            block = self._add_block(network, request.node, pool)
         elif block.owner != request.node and self.config.strict_affinity:
             raise NoAddress(
                 f"{address} is in the block {block.network} of {block.owner}",
@@ -240,7 +253,12 @@ class Ipam:
             named = tuple(n for n in request.pools if not self._pools[n].spec.disabled)
         else:
             named = tuple(n for n, pool in self._pools.items() if self._selects(pool, request))
-        usable = tuple(n for n in named if self._networks[n].version == request.version)
+        usable = tuple(
+            name
+            for name in named
+            if self._networks[name].version == request.version
+            and self._networks[name].prefixlen <= self._pools[name].spec.effective_block_size
+        )
         if not usable:
             raise NoAddress(
                 f"no configured Calico pools for node {request.node} (IPv{request.version}, "
@@ -311,6 +329,14 @@ class Ipam:
         block = BlockRecord(network, home, owner)
         self._blocks[network] = block
         return block
+
+    def _new_block_for(self, address: Address, owner: str) -> BlockRecord | None:
+        """The block of a pool that would hold the address, claimed; None: it is in no pool."""
+        pool = next((n for n, net in self._networks.items() if address in net), None)
+        if pool is None:
+            return None
+        size = self._pools[pool].spec.effective_block_size
+        return self._add_block(ip_network(f"{address}/{size}", strict=False), owner, pool)
 
     def _block_of(self, address: Address) -> BlockRecord | None:
         return next((b for net, b in self._blocks.items() if address in net), None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labgen.calico.addresses import network_of
 from labgen.calico.node_config import KernelAction, PoolRule
-from labgen.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def pool_rules(
     """
     chosen: dict[IPv4Network | IPv6Network, IPPool] = {}
     for pool in sorted(pools, key=lambda item: item.name):
-        chosen.setdefault(pool_network(pool), pool)
+        chosen.setdefault(network_of(pool, pool.spec.cidr, "spec", "cidr"), pool)
     rules = [
         PoolRule(
             network=network,
@@ -39,16 +39,6 @@ def pool_rules(
         if network.version == version
     ]
     return tuple(sorted(rules, key=lambda rule: f"{rule.network})"))
-
-
-def pool_network(pool: IPPool) -> IPv4Network | IPv6Network:
-    """The pool, masked. Raises InputError for a text that is no CIDR."""
-    try:
-        return pool.spec.network
-    except ValueError:
-        raise InputError(
-            f"{pool.id}: spec.cidr = '{pool.spec.cidr}' is no CIDR", mark=pool.mark("spec", "cidr")
-        ) from None
 
 
 def _kernel_action(spec: IPPoolSpec, version: int, owns: tuple[bool, bool]) -> KernelAction:

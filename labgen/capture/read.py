@@ -38,7 +38,8 @@ def resolve_captures(argument: str, *, directory: Path | None = None) -> list[Pa
     else:
         places = [(directory or Path()) / f"clab-{argument}" / "captures"]
     for place in places:
-        found = [p for p in place.glob("*") if p.suffix in _SUFFIXES and p.is_file()]
+        inside = (*place.glob("*"), *place.glob("*/*"))  # a lab has a directory per segment
+        found = [p for p in inside if p.suffix in _SUFFIXES and p.is_file()]
         if found:
             return sorted(found)
     raise CaptureError(

@@ -72,6 +72,24 @@ def project(lab: str) -> Project:
     return open_project(path)
 
 
+def captures_of(argument: str) -> str:
+    """The captures that FILE|LAB names: a file, or the captures directory of a lab."""
+    from pathlib import Path
+
+    from labgen.spec.load import find
+
+    path = Path(argument)
+    spec = find(argument) if path.suffix in ("", ".yaml", ".yml") else None
+    if argument == "-" or (spec is None and (path.exists() or path.suffix or "/" in argument)):
+        return argument
+    _, directory = resolve_name(argument)
+    if directory is None:
+        from labgen.lab import running
+
+        directory = running.find(runtime(), argument).directory
+    return str(directory / "captures")
+
+
 def resolve_name(lab: str) -> tuple[str, Any]:
     """A lab's name and its lab directory (None: only its labels know), without needing a valid
     spec: `destroy` must work when the spec is gone or broken.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labgen.cli.common import captures_of
 from labgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def wire(
     # Messages are many, short-lived and free of cycles: the cyclic collector would cost a fifth.
     gc.set_threshold(100_000, 50, 100)
     wanted = _filter(peers, types, prefixes)
+    capture = captures_of(capture)
     try:
         if follow:
             _follow(capture, form or "list", wanted, ports)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from labgen.calico.resources import Resources
 from labgen.design import calico_nodes, routers
 from labgen.design.content import Content, initial, lab_node, renamed
-from labgen.design.forecast import forecast
 from labgen.design.model import Design, Segment
 from labgen.design.plan import short
 from labgen.design.sessions import derive
@@ -106,7 +105,6 @@ def _decide(
         pods=tuple(pod for cluster in clusters for pod in cluster.pods),
         speakers=speakers,
         sessions=sessions,
-        forecast=forecast(speakers, sessions),
         contents=tuple(cluster.content for cluster in clusters),
         notes=(*(n for c in clusters for n in c.notes), *(n for r in decided for n in r.notes)),
         source=source,

@@ -64,7 +64,8 @@ def forecast(speakers: Sequence[Speaker], sessions: Sequence[Session]) -> Foreca
     tables: dict[str, list[_Path]] = {s.node: _own(s) for s in speakers}
     sent: dict[tuple[str, str], tuple[_Path, ...]] = {}
     for _ in range(_MAX_ROUNDS):
-        new = {(w.sender.node, w.receiver.node): _announce(w, tables[w.sender.node]) for w in ways}
+        offers = {node: _offer(table) for node, table in tables.items()}
+        new = {(w.sender.node, w.receiver.node): _announce(w, offers[w.sender.node]) for w in ways}
         if new == sent:
             break
         sent = new
@@ -101,16 +102,45 @@ def _own(speaker: Speaker) -> list[_Path]:
     return [_Path(p, None, (), pref, "IGP", "local", speaker.node) for p in speaker.originates]
 
 
-def _announce(way: _Way, table: Sequence[_Path]) -> tuple[_Path, ...]:
-    """What `way.sender` sends: all paths where ADD-PATH is in use, which is between BIRDs only
-    (a BIG-IP has no ADD-PATH, and its stand-in switches FRR's off)."""
-    every = way.sender.daemon is way.receiver.daemon is Daemon.BIRD
-    result: list[_Path] = []
-    for prefix in dict.fromkeys(p.prefix for p in table):
-        paths = sorted((p for p in table if p.prefix == prefix), key=_preference)
-        exported = (_export(way, path) for path in (paths if every else paths[:1]))
-        result += [path for path in exported if path is not None]
-    return tuple(result)
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A speaker's paths in order of preference, per prefix: to peers that get everything, and to
+    iBGP peers that are no clients of a reflector (nothing learnt over iBGP, RFC 4456 §6).
+
+    ADD-PATH, hence more than the best path, is in use between BIRDs only: a BIG-IP has none, and
+    its stand-in switches FRR's off.
+    """
+
+    all_paths: tuple[_Path, ...]
+    best_paths: tuple[_Path, ...]
+    own_all: tuple[_Path, ...]
+    own_best: tuple[_Path, ...]
+
+    def to(self, way: _Way) -> tuple[_Path, ...]:
+        every = way.sender.daemon is way.receiver.daemon is Daemon.BIRD
+        if way.ibgp and not way.out.rr_client:
+            return self.own_all if every else self.own_best
+        return self.all_paths if every else self.best_paths
+
+
+def _offer(table: Sequence[_Path]) -> _Offer:
+    by_prefix: dict[Network, list[_Path]] = {}
+    for path in table:
+        by_prefix.setdefault(path.prefix, []).append(path)
+    ordered = [sorted(paths, key=_preference) for paths in by_prefix.values()]
+
+    def own(path: _Path) -> bool:
+        return path.learned != "ibgp" or path.to_client
+
+    everything = tuple(path for paths in ordered for path in paths)
+    best = tuple(paths[0] for paths in ordered)
+    return _Offer(everything, best, tuple(filter(own, everything)), tuple(filter(own, best)))
+
+
+def _announce(way: _Way, offer: _Offer) -> tuple[_Path, ...]:
+    """What `way.sender` sends."""
+    exported = (_export(way, path) for path in offer.to(way))
+    return tuple(path for path in exported if path is not None)
 
 
 def _export(way: _Way, path: _Path) -> _Path | None:
@@ -177,12 +207,17 @@ def _announcement(path: _Path) -> Announcement:
     return Announcement(path.prefix, path.origin, path.as_path, path.next_hop, pref)
 
 
+def _order(prefix: Network) -> tuple[int, int, int]:
+    return (prefix.version, int(prefix.network_address), prefix.prefixlen)
+
+
 def _routes(speaker: Speaker, table: Sequence[_Path]) -> tuple[ExpectedRoute, ...]:
+    by_prefix: dict[Network, list[_Path]] = {}
+    for path in table:
+        by_prefix.setdefault(path.prefix, []).append(path)
     routes = []
-    for prefix in sorted(
-        {p.prefix for p in table}, key=lambda n: (n.version, int(n.network_address), n.prefixlen)
-    ):
-        paths = sorted((p for p in table if p.prefix == prefix), key=_preference)
+    for prefix in sorted(by_prefix, key=_order):
+        paths = sorted(by_prefix[prefix], key=_preference)
         best = paths[0]
         if best.next_hop is None:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -249,9 +250,12 @@ class Router:
     zebos: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Design:
-    """A whole lab, decided. `contents` is what each cluster's API servers hold."""
+    """A whole lab, decided. `contents` is what each cluster's API servers hold.
+
+    `known_forecast` replaces the computed one (tests, stages).
+    """
 
     name: str
     segments: tuple[Segment, ...]
@@ -260,10 +264,17 @@ class Design:
     pods: tuple[Pod, ...]
     speakers: tuple[Speaker, ...]
     sessions: tuple[Session, ...]
-    forecast: Forecast
     contents: tuple[Content, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = "lab.yaml"
+    known_forecast: Forecast | None = None
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """What BGP converges to; computed when first asked for, since generating needs none."""
+        from labgen.design.forecast import forecast  # noqa: PLC0415 - it needs these values
+
+        return self.known_forecast or forecast(self.speakers, self.sessions)
 
     def speaker(self, node: str) -> Speaker:
         return next(s for s in self.speakers if s.node == node)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_interface
 
+from labgen.bigip import lockdown
 from labgen.bigip.model import BgpInstance, Neighbor, Routing
 from labgen.bigip.model import Family as ZebosFamily
 from labgen.bigip.resolve import resolve
@@ -55,11 +56,21 @@ def decide(spec: Spec, name: str, text: str, path: str) -> RouterDesign:
         interfaces,
         f"hostname {name}\n{translation.frr_conf}",
         translation,
-        None,
+        _lockdown(router),
         router.image,
         text,
     )
     return RouterDesign(node, _speaker(name, interfaces, routing), _notes(translation))
+
+
+def _lockdown(router: BigIp) -> str:
+    """The self-IPs' port lockdown, floating addresses apart, as an nftables file."""
+    found = {}
+    for interface in router.interfaces.values():
+        for address in (interface.address, interface.address6):
+            if address is not None:
+                found[address] = lockdown.allow(interface.allow_service)
+    return lockdown.ruleset(found)
 
 
 def _interfaces(spec: Spec, name: str) -> list[Interface]:

@@ -25,6 +25,7 @@ from labgen.runtime.wirer import NamespaceCommands, Wirer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from labgen.lab.progress import Progress
     from labgen.plan import LabPlan, LinkPlan, NodePlan
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 WORKERS = 8
 READY_SECONDS = 60.0
 LOG_LINES = 3
+_WAVES = ((Role.SEGMENT, Role.CALICO_NODE), (Role.BIGIP, Role.ROUTER), (Role.POD,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,8 @@ class _Deploy:
         self.new_files: tuple[Path, ...] = ()
 
     def existing(self) -> tuple[Container, ...]:
-        """The lab's containers as they are now, left-overs of a killed deploy included."""
-        found = self.runtime.containers({naming.LAB: self.plan.name})
-        foreign = self.runtime.containers({"containerlab": self.plan.name})
-        by_id = {container.id: container for container in (*foreign, *found)}
-        return tuple(c for c in by_id.values() if c.labels.get(naming.ROLE) != "wiring")
+        """The lab's nodes as they are now, whoever made them, left-overs of a kill included."""
+        return self.runtime.containers({"containerlab": self.plan.name})
 
     def elsewhere(self, there: Sequence[Container]) -> LabError | None:
         """A lab of this name that stands at another place: never ours to touch."""
@@ -195,38 +194,37 @@ class _Deploy:
     def _bring_up(self) -> Wirer:
         """Containers in parallel; links as soon as their ends run; then readiness.
 
-        The wiring container and whatever routes come first: a session's way to Established begins
-        with its links, and pods can start meanwhile.
+        What takes longest from its links to its sessions comes first: BIRD waits two seconds
+        before it first connects, FRR one; pods only need to be there in the end.
         """
-        routing = [node for node in self.plan.nodes if node.role is not Role.POD]
-        pods = [node for node in self.plan.nodes if node.role is Role.POD]
-        capabilities = {cap for node in self.plan.nodes for cap in node.cap_add}
+        nodes = self.plan.nodes
+        capabilities = {cap for node in nodes for cap in node.cap_add}
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="deploy") as pool:
             try:
-                wirer_made = pool.submit(
-                    Wirer, self.runtime, self.plan.name, self.common, capabilities
-                )
-                made = {pool.submit(self._start, node): node for node in (*routing, *pods)}
-                for future in as_completed(made):
-                    node = made[future]
-                    self.pids[node.name] = future.result()
-                    self._tell(Step.STARTED, node.name, len(self.pids), len(made))
-                    if {n.name for n in routing} <= self.pids.keys() and not self.bridged:
-                        self._wire(wirer_made.result())
-                wirer = wirer_made.result()
-                self._wire(wirer)
+                made = pool.submit(Wirer, self.runtime, self.plan.name, self.common, capabilities)
+                first, *later = ([node for node in nodes if node.role in roles] for roles in _WAVES)
+                self._collect({pool.submit(self._start, node): node for node in first})
+                waves = [{pool.submit(self._start, node): node for node in w} for w in later]
+                self._wire(made.result())
+                for wave in waves:
+                    self._collect(wave)
+                    self._wire(made.result())
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+        wirer = made.result()
         # A foreign image says nothing of its readiness, so it is not asked.
-        ours = {
-            self.pids[node.name]: node.name
-            for node in self.plan.nodes
-            if images.name_of(node.image) is not None
-        }
+        ours = {self.pids[n.name]: n.name for n in nodes if images.name_of(n.image) is not None}
         self._until_ready(wirer, ours)
         self._tell(Step.READY, None, len(ours), len(ours))
         return wirer
+
+    def _collect(self, starting: Mapping[Future[int], NodePlan]) -> None:
+        """Note process ids as nodes start. Raises the first failure."""
+        for future in as_completed(starting):
+            node = starting[future]
+            self.pids[node.name] = future.result()
+            self._tell(Step.STARTED, node.name, len(self.pids), len(self.plan.nodes))
 
     def _start(self, node: NodePlan) -> int:
         spec = naming.container_spec(self.place, self.plan, node, self.common)
@@ -246,6 +244,8 @@ class _Deploy:
             for link in plan.links
             if link not in self.wired and all(end in pids for end in wiring.ends(plan, link))
         ]
+        if not links and (self.bridged or not plan.bridges):
+            return
         bridges = () if self.bridged else plan.bridges
         sniffers = {pids[bridge.node]: bridge.node for bridge in bridges}
         self._until_ready(wirer, sniffers)  # they listen before there is anything to hear

@@ -15,7 +15,7 @@ _MATCH_OPERATORS = {"Equal": "=", "NotEqual": "!=", "In": "~", "NotIn": "!~"}
 
 def community_tuple(text: str) -> str:
     """`65000:100` as BIRD writes it: `(65000, 100)`."""
-    return f"({', '.join(str(int(part)) for part in text.split(':'))})"
+    return f"({', '.join(text.split(':'))})"
 
 
 def _attribute(text: str) -> str:

@@ -184,7 +184,8 @@ def _trouble(conversation: Conversation) -> Iterator[str]:
                 f"{worst.last.frame}): the other end does not acknowledge them."
             )
     for wire in conversation.messages:
-        if wire.error is not None or getattr(wire.message, "errors", ()):
+        update = wire.message
+        if wire.error is not None or (isinstance(update, Update) and update.errors):
             yield f"Frame {wire.frame}: {describe(wire)}."
 
 

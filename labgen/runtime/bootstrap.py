@@ -55,7 +55,7 @@ def make_origin(api: APIClient, *, reason: str) -> None:
             "makes it with mmdebstrap",
         )
     if shutil.which("mmdebstrap") is None:
-        _install("mmdebstrap")
+        install("mmdebstrap")
     with tempfile.TemporaryDirectory(prefix="labgen-") as directory:
         tar = Path(directory) / "base.tar"
         _mmdebstrap(tar)
@@ -82,7 +82,8 @@ def _machine_sources() -> list[str]:
     return []  # mmdebstrap knows Debian's archive
 
 
-def _install(package: str) -> None:
+def install(package: str) -> None:
+    """Install a Debian package. Needs root; raises HostError with apt's last line."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     _quietly(["apt-get", "update", "-qq"], "apt-get update", environment)
     argv = ["apt-get", "install", "--yes", "-qq", "--no-install-recommends", package]

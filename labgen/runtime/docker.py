@@ -24,18 +24,46 @@ API_TIMEOUT = 120  # seconds; containerlab's default for one engine operation
 _STDOUT, _STDERR = 1, 2
 
 
-def client(*, timeout: float = API_TIMEOUT) -> APIClient:
-    """A client of the engine that DOCKER_HOST (or the default socket) names.
+def client(*, timeout: float = API_TIMEOUT, host: str | None = None) -> APIClient:
+    """A client of the engine at `host`, or where DOCKER_HOST or the default socket is.
 
     Raises HostError, in one line, when no engine answers there or it may not be used.
     """
+    _probe(host or address())
     import docker  # noqa: PLC0415 -- 0.1 s that only commands with a lab should pay
     from docker.utils import kwargs_from_env  # noqa: PLC0415
 
+    where: Any = kwargs_from_env() if host is None else {"base_url": host}
     with translated("connect"):
         return docker.APIClient(
-            version="auto", timeout=cast("int", timeout), max_pool_size=16, **kwargs_from_env()
+            version="auto", timeout=cast("int", timeout), max_pool_size=16, **where
         )
+
+
+def _probe(where: str) -> None:
+    """Say in a millisecond that nobody listens (the SDK would take long, and leak its socket)."""
+    if not where.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(where.removeprefix("unix://"))
+        except PermissionError:
+            raise _no_right(where) from None
+        except OSError:
+            raise _no_engine(where) from None
+
+
+def _no_right(where: str) -> HostError:
+    return HostError(
+        f"no right to use the Docker engine at {where}",
+        hint="join the group docker, then log in anew",
+    )
+
+
+def _no_engine(where: str) -> HostError:
+    return HostError(
+        f"no Docker engine answers at {where}", hint="start it, or run `labgen doctor`"
+    )
 
 
 @contextlib.contextmanager
@@ -57,18 +85,13 @@ def translate(error: Exception, what: str) -> LabgenError:
     text = " ".join(str(getattr(error, "explanation", None) or error).split())
     low = f"{text} {error!r}".lower()
     if "permission denied" in low and not isinstance(error, APIError):
-        return HostError(
-            f"no right to use the Docker engine at {address()}",
-            hint="join the group docker, then log in anew",
-        )
+        return _no_right(address())
     if "no space left" in low:
         return HostError(f"{what}: no space left on the engine's disk", hint="docker system df")
     if not isinstance(error, APIError):
         if "timed out" in low or "timeout" in low:
             return HostError(f"{what}: the Docker engine at {address()} did not answer in time")
-        return HostError(
-            f"no Docker engine answers at {address()}", hint="start it, or run `labgen doctor`"
-        )
+        return _no_engine(address())
     if "no such image" in low or "manifest unknown" in low or "pull access denied" in low:
         return HostError(f"{what}: {text}", hint="check the image's name; it cannot be had")
     if "is already in use by container" in low:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,15 @@ def parse(files: dict[str, str], directory: Path, daemon: str) -> subprocess.Com
 @pytest.mark.parametrize("daemon", ["bird", "bird6"])
 @pytest.mark.parametrize("case", FOUND, ids=lambda path: path.name)
 def test_a_conformance_case(case: Path, daemon: str, tmp_path: Path) -> None:
+    result = parse(adapted(case), tmp_path, daemon)
+    assert result.returncode == 0, result.stderr
+
+
+@cache
+def adapted(case: Path) -> dict[str, str]:
     what = YAML(typ="safe").load((case / "case.yaml").read_text())
     config = confd.compute(resources.load([case / "resources.yaml"]), what["node"])
-    files, _ = adapt(bird_files(config))
-    result = parse(files, tmp_path, daemon)
-    assert result.returncode == 0, result.stderr
+    return adapt(bird_files(config))[0]
 
 
 @pytest.mark.parametrize("daemon", ["bird", "bird6"])

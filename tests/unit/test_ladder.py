@@ -84,6 +84,10 @@ def changed_node(evidence: Evidence, node: str, **changes: Any) -> Evidence:
     return replace(evidence, nodes={**evidence.nodes, node: replace(view, **changes)})
 
 
+def forecasting(design: Design, announcements: Any) -> Design:
+    return replace(design, known_forecast=replace(design.forecast, announcements=announcements))
+
+
 def view(evidence: Evidence, node: str) -> Any:
     return evidence.nodes[node]
 
@@ -141,14 +145,14 @@ def prefix_not_announced(design: Design, evidence: Evidence) -> tuple[Design, Ev
     old = design.forecast.announcements[key]
     extra = replace(old[0], prefix=IPv4Network("192.168.99.0/26"))
     announcements = {**design.forecast.announcements, key: (*old, extra)}
-    return replace(design, forecast=replace(design.forecast, announcements=announcements)), evidence
+    return forecasting(design, announcements), evidence
 
 
 def prefix_not_expected(design: Design, evidence: Evidence) -> tuple[Design, Evidence]:
     """A block leaks."""
     key = ("kube-master", "bigip-1")
     announcements = {**design.forecast.announcements, key: ()}
-    return replace(design, forecast=replace(design.forecast, announcements=announcements)), evidence
+    return forecasting(design, announcements), evidence
 
 
 def wrong_attribute(design: Design, evidence: Evidence) -> tuple[Design, Evidence]:
@@ -156,7 +160,7 @@ def wrong_attribute(design: Design, evidence: Evidence) -> tuple[Design, Evidenc
     key = ("kube-master", "bigip-1")
     odd = tuple(replace(a, local_pref=100) for a in design.forecast.announcements[key])
     announcements = {**design.forecast.announcements, key: odd}
-    return replace(design, forecast=replace(design.forecast, announcements=announcements)), evidence
+    return forecasting(design, announcements), evidence
 
 
 def rib_lacks_it(design: Design, evidence: Evidence) -> tuple[Design, Evidence]:

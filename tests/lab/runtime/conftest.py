@@ -21,7 +21,7 @@ from labgen.lab.wait import wait_until
 from labgen.runtime.docker import DockerRuntime
 from labgen.runtime.protocol import Commands
 
-BLOCKS = ("192.168.221.192/26", "192.168.180.0/26")
+BLOCKS = tuple(block for _, block in sample.NODES.values())
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Lab:
 
 def until_routes(commands: Commands) -> None:
     """Wait until every kernel that routes holds every block."""
-    for node in ("bigip-1", "n1", "n2"):
+    for node in ("bigip-1", *sample.NODES):
         wait_until(
             lambda node=node: commands.run(node, ["ip", "route"]).check().stdout,
             lambda text: all(f"{block} " in text for block in BLOCKS),

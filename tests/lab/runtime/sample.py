@@ -1,4 +1,4 @@
-"""A small lab made by hand: two Calico nodes, a BIG-IP stand-in and two pods on one segment.
+"""A small lab made by hand: three Calico nodes, a BIG-IP stand-in, three pods, one segment.
 
 The runtime's own tests need real sessions, but not the rooms above it: the configurations here
 are the least that BIRD and FRR want.
@@ -29,8 +29,16 @@ FORWARDING = {
 HOST = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.disable_ipv6": "0"}
 
 BIGIP_ADDRESS = "10.1.20.5"
-NODES = {"n1": ("10.1.20.20", "192.168.221.192/26"), "n2": ("10.1.20.21", "192.168.180.0/26")}
-PODS = {"pod1": ("n1", "192.168.221.198"), "pod2": ("n2", "192.168.180.1")}
+NODES = {
+    "n1": ("10.1.20.20", "192.168.221.192/26"),
+    "n2": ("10.1.20.21", "192.168.180.0/26"),
+    "n3": ("10.1.20.22", "192.168.127.0/26"),
+}
+PODS = {
+    "pod1": ("n1", "192.168.221.198"),
+    "pod2": ("n2", "192.168.180.1"),
+    "pod3": ("n3", "192.168.127.1"),
+}
 
 
 def cali(pod: str) -> str:
@@ -146,6 +154,7 @@ router bgp 64512
  neighbor calico-k8s remote-as 64512
  neighbor 10.1.20.20 peer-group calico-k8s
  neighbor 10.1.20.21 peer-group calico-k8s
+ neighbor 10.1.20.22 peer-group calico-k8s
 !
 """
 BIRD6 = "router id 10.1.20.20;\nprotocol device { scan time 2; }\n"

@@ -180,7 +180,7 @@ def test_two_deploys_of_one_lab_at_once_end_with_one_lab(runtime, tmp_path):
     try:
         assert [p.returncode for p in processes] == [0, 0]
         assert sorted("unchanged" in text for text in said) == [False, True]
-        assert len(running.find(runtime, "rt-twice").nodes) == 6
+        assert len(running.find(runtime, "rt-twice").nodes) == 8
     finally:
         destroy("rt-twice", runtime=runtime, cleanup=True)
 

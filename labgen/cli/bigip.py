@@ -1,0 +1,98 @@
+"""`labgen bigip`: what the stand-in makes of a BIG-IP's configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from labgen.bigip.translate import Row, Translation
+
+
+@click.group("bigip")
+def bigip() -> None:
+    """The BIG-IP's configuration and its stand-in."""
+
+
+@bigip.command("translate")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "form",
+    type=click.Choice(["table", "json", "frr"]),
+    default="table",
+    show_default=True,
+    help="Both sides in a table or as JSON, or frr.conf alone (passwords in clear).",
+)
+@click.option(
+    "--interface",
+    "interfaces",
+    multiple=True,
+    metavar="VLAN=LINUX",
+    help="The Linux interface that stands for a VLAN; may be given several times.",
+)
+def translate_file(file: Path, form: str, interfaces: tuple[str, ...]) -> None:
+    """Show a ZebOS configuration and its FRR translation side by side.
+
+    Exits with 2 and one line per error when a statement cannot be honoured.
+    """
+    from labgen.bigip import source
+    from labgen.bigip.translate import translate
+
+    translation = translate(source.read(file), interfaces=_interfaces(interfaces))
+    if form == "json":
+        click.echo(json.dumps(_json(translation), indent=2))
+    elif form == "frr":
+        click.echo(translation.require().frr_conf, nl=False)
+    else:
+        click.echo(_table(translation.rows))
+    translation.require()
+
+
+def _interfaces(given: tuple[str, ...]) -> dict[str, str] | None:
+    pairs = {}
+    for text in given:
+        vlan, equals, linux = text.partition("=")
+        if not (vlan and equals and linux):
+            raise click.BadParameter(f"`{text}` is not VLAN=LINUX", param_hint="--interface")
+        pairs[vlan] = linux
+    return pairs or None
+
+
+def _json(translation: Translation) -> dict[str, Any]:
+    return {
+        "daemons": list(translation.daemons),
+        "rows": [
+            {
+                "file": row.mark.path if row.mark else None,
+                "line": row.mark.line if row.mark else None,
+                "column": row.mark.column if row.mark else None,
+                "zebos": row.zebos,
+                "verdict": row.verdict.value,
+                "severity": row.severity.value,
+                "frr": list(row.frr),
+                "reason": row.reason,
+                "reference": row.reference,
+            }
+            for row in translation.rows
+        ],
+        "problems": [str(problem) for problem in translation.problems],
+    }
+
+
+def _table(rows: tuple[Row, ...]) -> str:
+    """Aligned columns: line, ZebOS, verdict, FRR, reason; one physical line for each FRR line."""
+    cells = [("line", "ZebOS", "verdict", "FRR", "reason")]
+    for row in rows:
+        frr = row.frr or ("",)
+        line = str(row.mark.line) if row.mark and row.zebos else ""
+        cells.append((line, row.zebos, row.verdict.value, frr[0], row.reason))
+        cells.extend(("", "", "", more, "") for more in frr[1:])
+    widths = [max(len(cell[i]) for cell in cells) for i in range(4)]
+    return "\n".join(
+        "  ".join((*(c.ljust(w) for c, w in zip(cell[:4], widths, strict=True)), cell[4])).rstrip()
+        for cell in cells
+    )
