@@ -19,10 +19,10 @@ from labgen.calico.datastore import (
     Key,
     Stamps,
     canonical,
+    completed,
     key_of,
     yaml_document,
 )
-from labgen.calico.defaults import with_defaults
 from labgen.calico.problem import Scope
 from labgen.calico.resources import Resources, merged, parse
 from labgen.errors import InputError, InputErrors
@@ -89,10 +89,20 @@ def decoded(document: Mapping[str, Any]) -> Document:
         if key not in _METADATA:
             raise Undecodable(_UNKNOWN_FIELD + str(key))
     made: Document = copy.deepcopy({**document, "metadata": metadata})
-    if not metadata.get("name"):
+    for key in ("name", "namespace", "resourceVersion", "uid"):
+        if key in metadata:
+            made["metadata"][key] = _text_field(key, metadata[key])
+    if not made["metadata"].get("name"):
         return made  # the client says so itself, with its own words
     _typed(made)
     return made
+
+
+def _text_field(key: str, value: Any) -> str:
+    """Go's YAML decoder makes texts of numbers and booleans, and "" of null."""
+    if isinstance(value, list | dict):
+        raise Undecodable(f"error with field metadata.{key} (a text is wanted)")
+    return _go_text(value)
 
 
 def _typed(document: Mapping[str, Any]) -> Resources:
@@ -204,7 +214,7 @@ def create(
             [f"Metadata.ResourceVersion = '{version}' (field must not be set for a Create request)"]
         )
     made["metadata"] = _client_metadata(made["metadata"])
-    made = with_defaults(made)
+    made = completed(made)
     if "Create" in _READ_ONLY.get(key.kind, ()):
         check(store, made, None)
         raise NotSupported(f"operation Create is not supported on {key}")
@@ -236,7 +246,7 @@ def update(
     made["metadata"] = {**kept, **changes}
     if "status" in old and "status" not in made:
         made["status"] = copy.deepcopy(old["status"])
-    made = with_defaults(made)
+    made = completed(made)
     if "Update" in _READ_ONLY.get(key.kind, ()):
         raise NotSupported(f"operation Update is not supported on {key}")
     check(store, made, old)
@@ -284,12 +294,18 @@ def patch(store: Datastore, key: Key, text: str, stamps: Stamps) -> tuple[Datast
     if not isinstance(changes, dict):
         raise Refused("permorming strategic merge patch: invalid JSON document")
     patched = merge_patch(old, changes)
+    kind, version = patched.get("kind"), patched.get("apiVersion")
+    if (kind, version) != (old["kind"], old["apiVersion"]):
+        reason = f"unknown resource type ({kind or ''}) and/or version ({version or ''})"
+        raise Refused(f"creating resource from patched data: {reason}")
     try:
         made = decoded(patched)
     except Undecodable as problem:
         if problem.message.startswith(_UNKNOWN_FIELD):
             raise
         raise Refused(f"creating resource from patched data: {problem.message}") from None
+    if not made["metadata"].get("name"):
+        raise Refused("updating existing resource: resource name may not be empty")
     try:
         return update(store, made, stamps)
     except Refused as problem:

@@ -157,9 +157,19 @@ def seeded(documents: Iterable[Mapping[str, Any]], stamps: Stamps) -> Datastore:
     )
     for document in documents:
         for single in flattened(document):
-            made = canonical(single)
-            store = store.put(with_defaults(made) if key_of(made).group == GROUP else made, stamps)
+            store = store.put(completed(canonical(single)), stamps)
     return store
+
+
+def completed(document: Mapping[str, Any]) -> Document:
+    """A canonical document with Calico's defaults; other groups' documents as they are.
+
+    Raises InputError(s) for one that cannot be decoded.
+    """
+    if key_of(document).group != GROUP:
+        return dict(document)
+    decoded = parse([yaml_document(document)]).every()
+    return with_defaults(document, decoded[0].spec if decoded else None)
 
 
 def flattened(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -224,6 +234,7 @@ def yaml_document(document: Mapping[str, Any]) -> YamlDocument:
 # --- text -------------------------------------------------------------------------------------
 
 _FORMAT = "labgen/datastore/v1"
+MARK = f'{{"format": "{_FORMAT}"'  # how the text of every store begins
 
 
 def to_text(store: Datastore) -> str:
@@ -231,7 +242,7 @@ def to_text(store: Datastore) -> str:
     lines = ",\n".join(
         json.dumps(store.objects[key], ensure_ascii=False) for key in sorted(store.objects)
     )
-    head = f'{{"format": "{_FORMAT}", "revision": {store.revision}, "items": [\n'
+    head = f'{MARK}, "revision": {store.revision}, "items": [\n'
     return f"{head}{lines}\n]}}\n"
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import copy
-import re
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from labgen.calico.gotypes import as_number, duration
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
 
-_AS_NUMBERS = frozenset({"asNumber", "localASNumber"})
-_DURATIONS = frozenset({"maxRestartTime", "keepaliveTime", "nodeMeshMaxRestartTime"})
-_NUMBER = re.compile(r"(?:\d+\.)?\d+\Z")
 # libcalico-go `lib/clientv3/ippool.go` and the CRD's defaults
 _POOL = {
     "vxlanMode": "Never",
@@ -26,10 +22,10 @@ _POOL = {
 }
 
 
-def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a decodable object as the store keeps it."""
+def with_defaults(document: Mapping[str, Any], typed: BaseModel | None) -> dict[str, Any]:
+    """A copy of an object as the store keeps it; `typed` is its decoded spec, if it has one."""
     made = copy.deepcopy(dict(document))
-    spec = _spelled(made.get("spec") or {})
+    spec = _spelled(made.get("spec") or {}, typed)
     if made["kind"] == "IPPool":
         spec = _pool(spec)
     elif made["kind"] == "BGPConfiguration" and not spec.get("logSeverityScreen"):
@@ -51,17 +47,30 @@ def _pool(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def _spelled(value: Any, key: str = "") -> Any:
-    """Without nulls; AS numbers as numbers; durations as Go prints them."""
+def _spelled(value: Any, typed: Any) -> Any:
+    """`value` without nulls, its scalars as Go decoded them and would print them again.
+
+    So `asNumber: '1.1'` is kept as 65537, `maxRestartTime: 120s` as 2m0s, `cidr: 12` as "12".
+    """
     if isinstance(value, dict):
-        return {k: _spelled(item, k) for k, item in value.items() if item is not None}
+        parts = _parts(typed)
+        return {k: _spelled(v, parts.get(k)) for k, v in value.items() if v is not None}
     if isinstance(value, list):
-        return [_spelled(item, key) for item in value]
-    if key in _AS_NUMBERS and isinstance(value, str) and _NUMBER.match(value):
-        return as_number(value)
-    if key in _DURATIONS and isinstance(value, str):
-        return go_duration(duration(value))
-    return value
+        items = typed if isinstance(typed, tuple) and len(typed) == len(value) else ()
+        return [_spelled(v, items[i] if items else None) for i, v in enumerate(value)]
+    if isinstance(typed, timedelta):
+        return go_duration(typed)
+    return typed if isinstance(typed, str | int) else value
+
+
+def _parts(typed: Any) -> dict[str, Any]:
+    """A model's values by the API's names of its fields."""
+    if not isinstance(typed, BaseModel):
+        return {}
+    return {
+        field.alias or name: getattr(typed, name)
+        for name, field in type(typed).model_fields.items()
+    }
 
 
 def go_duration(value: timedelta) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from typing import TYPE_CHECKING
 
 from labgen.calico.checks import is_address, is_address_or_cidr
+from labgen.calico.specs import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +63,8 @@ def secret(report: Report, body: SecretBody) -> Iterator[Problem]:
     """`data` is base64. The value is never shown."""
     for key, text in body.data.items():
         try:
-            base64.b64decode(text, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+            decoded(text)
+        except (binascii.Error, ValueError):
             yield report.field(
                 ("data", key),
                 f"data.{key}",

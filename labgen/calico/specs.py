@@ -292,6 +292,11 @@ class WorkloadEndpointSpec(Loosely):
 # --- Kubernetes -----------------------------------------------------------------------------
 
 
+def decoded(text: str) -> bytes:
+    """base64 as Go reads it: line breaks inside do not count. Raises binascii.Error."""
+    return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+
+
 class SecretBody(Loosely):
     """core/v1 Secret. `data` is base64; `stringData` wins, as it does in the API server."""
 
@@ -305,8 +310,8 @@ class SecretBody(Loosely):
         if key not in self.data:
             return None
         try:
-            return Secret(base64.b64decode(self.data[key], validate=True).decode())
-        except (binascii.Error, UnicodeDecodeError):
+            return Secret(decoded(self.data[key]).decode())
+        except (binascii.Error, ValueError):
             return None
 
 

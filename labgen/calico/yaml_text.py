@@ -52,4 +52,4 @@ def dump(value: Any) -> str:
     yaml.width = 1 << 30  # go-yaml folds no line
     stream = StringIO()
     yaml.dump(value, stream)
-    return stream.getvalue()
+    return stream.getvalue().removesuffix("...\n")  # ruamel ends a lone scalar so, Go does not

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
+from errno import EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,22 +31,16 @@ class _ManyPaths(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         spread: list[str] = []
-        taking = first = False
-        for index, arg in enumerate(args):
-            if arg == "--":
-                spread += args[index:]
-                break
+        collecting, taken = False, 0
+        for arg in args:
             if arg.startswith("-"):
-                taking = arg == "--resources"
-                first = taking or arg.startswith("--resources=")
-                taking = taking or first
-            elif taking and not first:
-                spread.append("--resources")
-            else:
-                first = False
+                name, equals, _ = arg.partition("=")
+                collecting, taken = name == "--resources", len(equals)
+            elif collecting:
+                if taken:
+                    spread.append("--resources")
+                taken += 1
             spread.append(arg)
-            if arg.startswith("--resources="):
-                first = False
         return super().parse_args(ctx, spread)
 
 
@@ -160,6 +155,8 @@ def _write(directory: Path, files: Mapping[str, str]) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
+            if (directory / name).is_dir():
+                raise IsADirectoryError(EISDIR, "it is a directory", str(directory / name))
             # A BGP password may be in the file: nobody else reads it (mkstemp makes it 0600).
             handle, path = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
             staged.append((Path(path), directory / name))

@@ -115,3 +115,15 @@ def test_what_calico_accepts(spec: str) -> None:
         f"apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {{name: ok}}\nspec: {spec}\n"
     )
     assert validate.problems(given) == ()
+
+
+def test_a_secret_may_hold_bytes_and_line_breaks() -> None:
+    given = parse(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\n"
+        "data:\n  cert: //79\n  key: |\n    aHVu\n    dGVy\n"
+    )
+    assert validate.problems(given) == ()
+    key = given.secrets[0].spec.value("key")
+    assert key is not None
+    assert key.reveal() == "hunter"
+    assert given.secrets[0].spec.value("cert") is None

@@ -84,11 +84,15 @@ def _documents(manifest: Manifest) -> Iterator[Document]:
 
 def _objects(value: Any) -> Iterator[Document]:
     if not isinstance(value, Mapping) or not value.get("kind"):
-        raise FileRefused(f"Object 'Kind' is missing in '{json.dumps(value)}'")
+        shown = json.dumps(value, separators=(",", ":"), default=str)
+        raise FileRefused(f"Object 'Kind' is missing in '{shown}'")
     version, name = str(value.get("apiVersion", "")), str(value["kind"])
     of_list = by_version(version, name.removesuffix("List")) if name.endswith("List") else None
     if of_list is not None:
-        for item in value.get("items") or ():
+        items = value.get("items") or ()
+        if not isinstance(items, list | tuple):
+            raise FileRefused(f"error with field items of {name} (a list is wanted)")
+        for item in items:
             if not isinstance(item, Mapping):
                 raise FileRefused(f"an item of {name} is not an object")
             yield from _objects({**item, "apiVersion": version, "kind": of_list.name})

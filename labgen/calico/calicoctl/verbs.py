@@ -15,8 +15,7 @@ from labgen.calico.calicoctl.kinds import KINDS, by_alias
 from labgen.calico.calicoctl.manifests import FileRefused, NothingGiven, Read
 from labgen.calico.calicoctl.printing import Found
 from labgen.calico.calicoctl.results import Result, failed
-from labgen.calico.datastore import GROUP, VERSION, Datastore, Key, Stamps
-from labgen.calico.defaults import with_defaults
+from labgen.calico.datastore import GROUP, VERSION, Datastore, Key, Stamps, completed
 from labgen.calico.node_config import DEFAULT_AS
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _change(
     if verb == "delete":
         version = document["metadata"].get("resourceVersion")
         return admission.delete(store, _key(document), resource_version=version)
-    made = with_defaults(document)
+    made = completed(document)
     admission.check(store, made, None, offline=True)
     return store, made
 
@@ -262,7 +261,7 @@ def _found(store: Datastore, document: Document, arguments: Arguments) -> Found:
     kind = _KINDS[document["kind"]]
     metadata = _placed(document, arguments)["metadata"]
     namespace = metadata.get("namespace") or ""
-    if not metadata["name"]:
+    if not metadata.get("name"):
         return Found(kind, tuple(store.list(kind.name, namespace)), str(store.revision))
     if kind.namespaced and not namespace:
         raise Refused("cannot use --all-namespace flag for getting a single resource")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -47,8 +48,9 @@ def stamps() -> Stamps:
     )
 
 
-def documents(text: str) -> list[Mapping[str, Any]]:
-    return [document.value for document in yaml_source.parse(text, "given.yaml")]
+@cache
+def documents(text: str) -> tuple[Mapping[str, Any], ...]:
+    return tuple(document.value for document in yaml_source.parse(text, "given.yaml"))
 
 
 @dataclass
