@@ -38,6 +38,17 @@ _EXISTENCE = re.compile(rf"(!?)\s*({_KEY})\Z")
 _BETWEEN = re.compile(r",(?![^()]*\))")
 
 
+RFC_1123 = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+    "and must start and end with an alphanumeric character"
+)
+
+
+def is_dns_label(text: str) -> bool:
+    """RFC 1123: what a namespace or a container may be called."""
+    return re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", text) is not None
+
+
 def is_key(text: str) -> bool:
     return re.fullmatch(_KEY, text) is not None
 

@@ -131,16 +131,28 @@ def _model(model: type[Model], value: Any, place: _Place, base: KeyPath, named: 
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = []
-        for detail in error.errors(include_url=False, include_input=False):
-            keys = (*base, *(key for key in detail["loc"] if not _is_union_arm(key)))
-            reason = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-            problems.append(
-                InputError(f"{named}: {_dotted(keys)}: {reason}", mark=place.mark(*keys))
-            )
+        details = error.errors(include_url=False, include_input=False)
+    problems = []
+    for detail in details:
+        loc = detail["loc"]
+        inner = any(other["loc"][: len(loc)] == loc != other["loc"] for other in details)
+        if detail["type"] == "too_short" and inner:
+            continue  # the items that are wrong are told already
+        keys = (*base, *(key for key in loc if not _is_union_arm(key)))
+        reason = _REASONS.get(detail["type"]) or str(detail["msg"]).removeprefix("Input ")
+        problems.append(InputError(f"{named}: {_dotted(keys)}: {reason}", mark=place.mark(*keys)))
     if len(problems) == 1:
         raise problems[0]
     raise InputErrors(problems)
+
+
+# pydantic's kinds of error in the API server's words
+_REASONS = {
+    "missing": "Required value",
+    "too_short": "Required value",
+    "string_too_short": "Required value",
+    "string_pattern_mismatch": "lower case letters, digits and `-` (and `.` between) are allowed",
+}
 
 
 def _is_union_arm(key: str | int) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labgen.errors import InputError
 from labgen.kubernetes import kinds
 from labgen.kubernetes.controllers import settle
-from labgen.kubernetes.errors import KubectlError, already_exists, not_found
+from labgen.kubernetes.errors import already_exists, not_found
 from labgen.kubernetes.kinds import Ref
 from labgen.kubernetes.objects import (
     CONTROL_PLANE_LABEL,
@@ -119,7 +119,8 @@ def drain(
         out.append(f"node/{name} drained")
     if pending:
         warnings += ["There are pending nodes to be drained:", *(f" {name}" for name in pending)]
-        problems = [KubectlError(reason) for reason in dict.fromkeys(reasons)]
+        # kubectl prints these once more at the end, without its `error: `
+        problems = [InputError(reason) for reason in dict.fromkeys(reasons)]
     return Outcome(state, tuple(out), tuple(warnings), tuple(problems))
 
 
@@ -147,11 +148,13 @@ def _plan(state: ClusterState, node: str, options: Drain) -> _Plan:
     if alone and options.force:
         warnings.append(f"deleting Pods that declare no controller: {_listed(alone)}")
     elif alone:
+        # the doubled words are kubectl's own
         refusals.append(
-            "cannot delete Pods that declare no controller (use --force to override): "
+            "cannot delete cannot delete Pods that declare no controller "
+            "(use --force to override): "
             f"{_listed(alone)}"
         )
-    return _Plan(tuple(others), tuple(warnings), tuple(refusals))
+    return _Plan(tuple(others), tuple(sorted(warnings)), tuple(refusals))
 
 
 def _is_daemon(state: ClusterState, pod: Pod) -> bool:

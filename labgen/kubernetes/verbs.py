@@ -15,8 +15,8 @@ from labgen.kubernetes import state as states
 from labgen.kubernetes.admission import admit
 from labgen.kubernetes.controllers import settle
 from labgen.kubernetes.errors import KubectlError, ServerError, already_exists, not_found
-from labgen.kubernetes.kinds import Ref
-from labgen.kubernetes.labels import check_labels
+from labgen.kubernetes.kinds import Kind, Ref
+from labgen.kubernetes.labels import RFC_1123, check_labels, is_dns_label
 from labgen.kubernetes.manifests import Manifest
 from labgen.kubernetes.objects import (
     Container,
@@ -48,9 +48,17 @@ _NOT_APPLIED = (
 
 
 def create(
-    state: ClusterState, manifests: Iterable[Manifest], *, source: str, now: datetime
+    state: ClusterState,
+    manifests: Iterable[Manifest],
+    *,
+    source: str,
+    now: datetime,
+    save_config: bool = False,
 ) -> Outcome:
-    """`kubectl create -f SOURCE`: objects that exist already are errors."""
+    """`kubectl create -f SOURCE`: objects that exist already are errors.
+
+    `save_config` remembers the file as `kubectl apply` does.
+    """
     out: list[str] = []
     problems: list[InputError] = []
     for item in manifests:
@@ -58,7 +66,7 @@ def create(
         try:
             if state.get(at) is not None:
                 raise already_exists(at.kind.resource, at.name)
-            state = _stored(state, item.item, now)
+            state = _stored(state, _sent(item) if save_config else item.item, now)
             out.append(f"{at} created")
         except ServerError as error:
             problems.append(_when(error, "creating", source))
@@ -80,8 +88,7 @@ def apply(
         known = state.get(at)
         try:
             if known is None:
-                sent = _with_meta(item.item, replace(item.item.meta, applied=item.raw))
-                state = _stored(state, sent, now)
+                state = _stored(state, _sent(item), now)
                 out.append(f"{at} created")
                 continue
             wanted = _merged(state, known, item)
@@ -99,6 +106,26 @@ def _when(error: ServerError, doing: str, source: str) -> ServerError:
     if error.reason == "Invalid":
         return error
     return ServerError(error.reason, f'error when {doing} "{source}": {error.detail}')
+
+
+def create_namespace(state: ClusterState, name: str, *, now: datetime) -> Outcome:
+    """`kubectl create namespace NAME`. Raises InputError for what is no DNS label."""
+    _check_name(kinds.NAMESPACE, name)
+    at = Ref(kinds.NAMESPACE, "", name)
+    if state.get(at) is not None:
+        return Outcome(state, problems=(already_exists("namespaces", name),))
+    return Outcome(state.having(states.namespace(state, name, now)), (f"{at} created",))
+
+
+def _check_name(kind: Kind, name: str) -> None:
+    if not is_dns_label(name):
+        reason = f'metadata.name: Invalid value: "{name}": {RFC_1123}'
+        raise ServerError("Invalid", f'The {kind.name} "{name}" is invalid: {reason}', bare=True)
+
+
+def _sent(item: Manifest) -> Object:
+    """The object with the memory of the file that it came from."""
+    return _with_meta(item.item, replace(item.item.meta, applied=item.raw))
 
 
 def _with_meta(item: Object, meta: Meta) -> Object:
@@ -252,7 +279,8 @@ def scale(state: ClusterState, refs: Iterable[Ref], replicas: int, *, now: datet
     for at in refs:
         item = state.get(at)
         if item is None:
-            problems.append(not_found(at.kind.resource, at.name))
+            missing = not_found(at.kind.resource, at.name).detail
+            problems.append(KubectlError(f"no objects passed to scale {missing}"))
         elif isinstance(item, ReplicaSet) and item.meta.owner is not None:
             problems.append(
                 KubectlError(
@@ -280,6 +308,7 @@ def run(
     spec = PodSpec((container,), host_network=host_network, restart_policy=restart_policy)
     pod = Pod(Meta(name, namespace, chosen), spec)
     try:
+        _check_name(kinds.POD, name)  # it names the container too
         check_labels(chosen, lambda _: None)
         if state.get(at) is not None:
             raise already_exists(at.kind.resource, name)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from labgen import yaml_source
+from labgen.errors import InputError
 from labgen.kubernetes import controllers, manifests, nodes, state, system, verbs
+from labgen.kubernetes.kubectl import kubectl
 from labgen.kubernetes.manifests import Manifest
 from labgen.kubernetes.objects import ref
+from labgen.kubernetes.shell import Answer, Clusters
 from labgen.kubernetes.state import ClusterState
+from labgen.yaml_source import Document
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ECHO = """\
@@ -87,3 +93,34 @@ def scaled(echo: ClusterState) -> Callable[[int], ClusterState]:
         return started(verbs.scale(echo, at, replicas, now=NOW).checked())
 
     return to
+
+
+class Shell:
+    """A terminal in which kubectl answers, and whose lab starts every pod at once."""
+
+    def __init__(self, *clusters: ClusterState, files: dict[str, str] | None = None) -> None:
+        current = clusters[0].name if clusters else None
+        self.clusters = Clusters({cluster.name: cluster for cluster in clusters}, current)
+        self.files = files or {}
+        self.now = NOW
+
+    def read(self, path: str) -> list[Document]:
+        if path not in self.files:
+            raise InputError(f'the path "{path}" does not exist')
+        return yaml_source.parse(self.files[path], path)
+
+    def __call__(self, line: str) -> Answer:
+        self.now += timedelta(seconds=10)
+        answer = kubectl(shlex.split(line), self.clusters, read=self.read, now=self.now)
+        states = {name: started(state) for name, state in answer.clusters.states.items()}
+        self.clusters = replace(answer.clusters, states=states)
+        return answer
+
+    @property
+    def state(self) -> ClusterState:
+        return self.clusters.states[self.clusters.current or ""]
+
+
+@pytest.fixture
+def shell(echo: ClusterState) -> Shell:
+    return Shell(echo, files={"echo.yaml": ECHO})
