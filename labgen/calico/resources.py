@@ -143,23 +143,41 @@ class Resources:
 def load(paths: Sequence[Path]) -> Resources:
     """Read files and directories (every `*.yaml`, `*.yml`, `*.json` below them, by name).
 
-    Raises InputError for a missing path, a directory without such files, and all that `parse`
-    refuses.
+    A directory may hold other YAML too: what has neither apiVersion nor kind is left out there,
+    with a notice; a file that is named must hold resources. Raises InputError for a missing path, a
+    directory without such files, and all that `parse` refuses.
     """
-    return parse(documents(paths))
+    found, strays = documents(paths)
+    resources = parse(found)
+    return replace(resources, notices=(*strays, *resources.notices))
 
 
-def documents(paths: Sequence[Path]) -> list[Document]:
-    """Every YAML document of these files and directories. Raises InputError as `load` does."""
-    found: list[Document] = []
+def documents(paths: Sequence[Path]) -> tuple[list[Document], list[Notice]]:
+    """Every object of these files and directories, and notices of what was left out.
+
+    Raises InputError as `load` does, `parse` apart.
+    """
+    kept: list[Document] = []
+    strays: list[Notice] = []
     problems: list[InputError] = []
+    named = set(paths)
     for path in dict.fromkeys(file for given in paths for file in _files(given)):
         try:
-            found += yaml_source.read(path)
+            found = yaml_source.read(path)
         except InputError as problem:
             problems.append(problem)
+            continue
+        for document in found:
+            if path in named or _is_resource(document.value):
+                kept.append(document)
+            else:
+                strays.append(Notice("no Kubernetes resource; left out", document.first))
     raise_all(problems)
-    return found
+    return kept, strays
+
+
+def _is_resource(value: object) -> bool:
+    return not isinstance(value, dict) or bool({"apiVersion", "kind"} & value.keys())
 
 
 def _files(path: Path) -> list[Path]:

@@ -63,7 +63,7 @@ def open_project(path: Path) -> Project:
     for name, cluster in loaded.spec.clusters.items():
         try:
             resources[name] = calico.load([loaded.resolve(p) for p in cluster.resources])
-            manifests[name] = calico.documents([loaded.resolve(p) for p in cluster.manifests])
+            manifests[name] = calico.documents([loaded.resolve(p) for p in cluster.manifests])[0]
         except InputErrors as errors:
             problems += errors.problems
         except InputError as error:

@@ -227,6 +227,20 @@ def test_load_takes_files_and_directories_once(tmp_path: Path) -> None:
     assert [item.name for item in found.nodes] == ["n1", "n2"]
 
 
+def test_other_yaml_in_a_directory_is_left_out_and_a_named_file_is_not(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text(node("n1", "10.0.0.1/24"))
+    values = tmp_path / "values.yaml"
+    values.write_text("replicas: 3\n")
+    found = resources.load([tmp_path])
+    assert [item.name for item in found.nodes] == ["n1"]
+    assert str(found.notices[0]) == f"{values}:1:1: no Kubernetes resource; left out"
+    with pytest.raises(InputError, match="has no apiVersion"):
+        resources.load([tmp_path, values])
+    values.write_text("kind: BGPPeer\n")
+    with pytest.raises(InputError, match="has no apiVersion"):
+        resources.load([tmp_path])
+
+
 def test_load_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         resources.load([tmp_path / "nope.yaml"])
