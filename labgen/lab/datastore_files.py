@@ -105,7 +105,7 @@ class DatastoreFile:
             os.close(descriptor)  # gives the lock back
 
     def _write(self, store: Datastore) -> None:
-        files.write(self.path, datastore.to_text(store).encode(), mode=_MODE)
+        files.write_atomically(self.path, datastore.to_text(store).encode(), mode=_MODE)
 
     def _remove_remains(self) -> None:
         """A writer that was killed leaves its new file; under the lock nobody else writes one.
@@ -113,7 +113,7 @@ class DatastoreFile:
         Other files of a lab's directory are written by other commands: only those that begin as
         a datastore does are taken away.
         """
-        for remains in self.path.parent.glob(f"{files.TEMPORARY_PREFIX}*"):
+        for remains in self.path.parent.glob(f"{files.TEMPORARY}*"):
             try:
                 with remains.open("rb") as stream:
                     ours = stream.read(len(datastore.MARK)) == datastore.MARK.encode()
