@@ -13,6 +13,7 @@ from labgen.bgp.attribute_codec import (
 )
 from labgen.bgp.attributes import Flag, PathAttribute, PathAttributes
 from labgen.bgp.capabilities import Capability, decode_capabilities, encode_capability
+from labgen.bgp.everyday import is_everyday
 from labgen.bgp.messages import (
     Keepalive,
     Message,
@@ -69,6 +70,7 @@ class Decoder:
     def __init__(self, context: DecodeContext = UNKNOWN_CONTEXT) -> None:
         self.context = context
         self._add_path = context.add_path_for(IPV4_UNICAST)
+        self._everyday = context.four_octet_as is True and self._add_path is False
         self._sets: dict[bytes, _Parsed] = {}
         self._attributes: dict[bytes, tuple[PathAttribute | None, int]] = {}
 
@@ -91,6 +93,16 @@ class Decoder:
             return Notification(raw[19], raw[20], raw[21:])
         return _route_refresh(raw)
 
+    def everyday_prefixes(self, raw: bytes) -> tuple[str, ...] | None:
+        """The prefixes of a whole UPDATE that does nothing but announce IPv4 routes with everyday
+        attributes; None where only `decode` can tell. For counting: nothing else is built."""
+        size = len(raw)
+        if self._everyday and 23 < size <= self.context.max_length and raw[19:21] == b"\0\0":
+            end = 23 + (raw[21] << 8 | raw[22])
+            if end < size and is_everyday(raw, 23, end):
+                return decode_nlri(raw[end:], IPV4_UNICAST, add_path=False, offset=end).texts
+        return None
+
     def _update(self, raw: bytes) -> Update:
         size = len(raw)
         withdrawn_end = 21 + (raw[19] << 8 | raw[20])
@@ -112,7 +124,13 @@ class Decoder:
             wanted = _MANDATORY_CODES | _NEXT_HOP_CODE
         if codes & wanted != wanted and not errors:
             errors = _missing(codes, wanted, end=end)
-        return Update(withdrawn, attributes, nlri, errors)
+        update = Update(withdrawn, attributes, nlri, errors)
+        if errors and update.treated_as_withdraw and not update.carries_routes:
+            # Where no reachable route is found, it may be the error that hides them.
+            raise DecodeError(
+                errors[0].reason, offset=errors[0].offset, reference="RFC 7606 section 5.2"
+            )
+        return update
 
     def _path_attributes(self, block: bytes, start: int) -> _Parsed:
         known = self._sets.get(block)
@@ -177,7 +195,8 @@ class Decoder:
                     (3, error.subcode),
                 )
             )
-            return None, bit
+            # The routes that are to be treated as withdrawn must be known.
+            return (error.attribute if bit & _MP_CODES else None), bit
         except DecodeError as error:
             raise DecodeError(
                 error.reason, offset=offset + head + error.offset, reference=error.reference

@@ -16,7 +16,7 @@ IpNetwork = IPv4Network | IPv6Network
 
 # Families whose NLRI is a plain (length, prefix) list: RFC 4271 section 4.3, RFC 4760 section 5.
 _PREFIX_OCTETS = {Family(1, 1): 4, Family(1, 2): 4, Family(2, 1): 16, Family(2, 2): 16}
-_TRAILING = [0xFF] + [(0xFF << (8 - bits)) & 0xFF for bits in range(1, 8)]
+_MASKS = [(0xFFFFFFFF << (32 - bits)) & 0xFFFFFFFF for bits in range(33)]
 _TEXT_CACHE_SIZE = 1 << 16
 
 
@@ -101,27 +101,31 @@ class NlriBlock(Sequence[Nlri]):
 
 EMPTY = NlriBlock()
 
-# Texts of prefixes already met, by their octets on the wire; one cache for each address length.
-_texts: dict[int, dict[bytes, str]] = {4: {}, 16: {}}
+_texts6: dict[bytes, str] = {}  # IPv6 prefixes already met, by their octets on the wire
 
 
-def _remember(octets: int, key: bytes) -> str:
-    """The text of a prefix; `key` is its length octet and its significant octets.
+def _text4(bits: int, body: bytes) -> str:
+    """An IPv4 prefix as text. Plain formatting: an ipaddress object would cost ten times as much.
 
     Bits behind the prefix length are irrelevant (RFC 4271 section 4.3): they print as zero.
     """
-    bits = key[0]
-    body = key[1:]
     if bits & 7:
-        body = body[:-1] + bytes((body[-1] & _TRAILING[bits & 7],))
-    address = body.ljust(octets, b"\0")
-    # Plain formatting: an ipaddress object would cost as much as the rest of an UPDATE.
-    dotted = ".".join(map(str, address)) if octets == 4 else str(IPv6Address(address))
-    text = f"{dotted}/{bits}"
-    cache = _texts[octets]
-    if len(cache) >= _TEXT_CACHE_SIZE:
-        cache.clear()
-    cache[key] = text
+        number = int.from_bytes(body.ljust(4, b"\0"), "big") & _MASKS[bits]
+        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/{bits}"
+    a, b, c, d = body.ljust(4, b"\0")
+    return f"{a}.{b}.{c}.{d}/{bits}"
+
+
+def _text6(bits: int, body: bytes) -> str:
+    key = bytes((bits,)) + body
+    text = _texts6.get(key)
+    if text is None:
+        number = int.from_bytes(body.ljust(16, b"\0"), "big")
+        spare = 128 - bits
+        text = f"{IPv6Address(number >> spare << spare)}/{bits}"
+        if len(_texts6) >= _TEXT_CACHE_SIZE:
+            _texts6.clear()
+        _texts6[key] = text
     return text
 
 
@@ -130,17 +134,17 @@ def _decode_plain(field: bytes, octets: int, offset: int) -> tuple[str, ...]:
     append = texts.append
     end = len(field)
     limit = octets * 8
-    known = _texts[octets].get
-    if field[0] <= limit and end == 1 + ((field[0] + 7) >> 3):
-        return (known(field) or _remember(octets, field),)
+    text_of = _text4 if octets == 4 else _text6
     at = 0
     while at < end:
         bits = field[at]
         stop = at + 1 + ((bits + 7) >> 3)
         if bits > limit or stop > end:
             raise _bad_prefix(bits, limit, offset + at)
-        key = field[at:stop]
-        append(known(key) or _remember(octets, key))
+        if bits == 24 and octets == 4:  # by far the most frequent length
+            append(f"{field[at + 1]}.{field[at + 2]}.{field[at + 3]}.0/24")
+        else:
+            append(text_of(bits, field[at + 1 : stop]))
         at = stop
     return tuple(texts)
 
@@ -152,7 +156,7 @@ def _decode_add_path(
     ids: list[int] = []
     end = len(field)
     limit = octets * 8
-    known = _texts[octets].get
+    text_of = _text4 if octets == 4 else _text6
     at = 0
     while at < end:
         if at + 5 > end:
@@ -165,8 +169,7 @@ def _decode_add_path(
         stop = at + 5 + ((bits + 7) >> 3)
         if bits > limit or stop > end:
             raise _bad_prefix(bits, limit, offset + at + 4)
-        key = field[at + 4 : stop]
-        texts.append(known(key) or _remember(octets, key))
+        texts.append(text_of(bits, field[at + 5 : stop]))
         ids.append(int.from_bytes(field[at : at + 4], "big"))
         at = stop
     return tuple(texts), tuple(ids)

@@ -66,6 +66,7 @@ _SECTIONS = (
     ),
 )
 
+# Nothing here may fit a line of the global mode as well: a pasted text closes no section.
 _INTERFACES = (
     Rule((Context.INTERFACE,), "description {text:line}"),
     Rule(
@@ -77,11 +78,11 @@ _INTERFACES = (
     *(
         _dropped((Context.INTERFACE,), pattern, reason, reference=reference)
         for pattern, reason, reference in (
-            ("bfd {parameters:line}", _BFD_TIMERS, FRR_BFD),
+            ("bfd interval {parameters:line}", _BFD_TIMERS, FRR_BFD),
             ("ip address {address:line}", "addresses are self-IPs: give them in tmsh", FRR_ZEBRA),
             ("ipv6 address {address:line}", "addresses are self-IPs: give them in tmsh", FRR_ZEBRA),
-            ("ip {parameters:line}", _BGP_ONLY, FRR_ZEBRA),
-            ("ipv6 {parameters:line}", _BGP_ONLY, FRR_ZEBRA),
+            ("ip <protocol:igmp|ospf|pim|rip|router> [{parameters:line}]", _BGP_ONLY, FRR_ZEBRA),
+            ("ipv6 <protocol:nd|ospf|pim|rip|router> [{parameters:line}]", _BGP_ONLY, FRR_ZEBRA),
             ("isis {parameters:line}", _BGP_ONLY, FRR_ZEBRA),
             ("mpls {parameters:line}", _BGP_ONLY, FRR_ZEBRA),
             ("mtu {octets:64-65535}", "the lab's link has its MTU", FRR_ZEBRA),

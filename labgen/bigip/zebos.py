@@ -236,27 +236,30 @@ def understand(words: tuple[Word, ...], scope: tuple[Statement, ...], start: Mar
     """The statement that a line's words make inside `scope`.
 
     A line that the open section does not know belongs to the nearest enclosing one that does, as
-    in a ZebOS.conf, where nothing closes a section. Raises UnknownCommand at the word where the
-    line stops making sense.
+    in a ZebOS.conf, where nothing closes a section; a line that an enclosing section knows better
+    (`ip route` against an interface's `ip router`) belongs there. Raises UnknownCommand at the
+    word where the line stops making sense.
     """
     negated = len(words) > 1 and words[0].text.lower() == "no"
     line = words[1:] if negated else words
     misses: list[Miss] = []
-    for context, enclosing in modes(scope):
-        fits = _fits(line, context, negated, misses)
-        if fits:
-            rule, found = _best(fits, line, start)
-            return Statement(
-                _at(start, words[0]), rule, found.words, _defaults(rule, found), negated, enclosing
-            )
+    found_in = [
+        (fits, enclosing)
+        for context, enclosing in modes(scope)
+        if (fits := _fits(line, context, negated, misses))
+    ]
+    if found_in:
+        fits, enclosing = max(found_in, key=lambda found: max(m.closeness for _, m in found[0]))
+        rule, match = _best(fits, line, start)
+        values = _defaults(rule, match)
+        return Statement(_at(start, words[0]), rule, match.words, values, negated, enclosing)
     fits = [] if negated else _fits(line, Context.SESSION, False, misses)
     if fits:
         rule, found = _best(fits, line, start)
         return Statement(_at(start, words[0]), rule, found.words, found.values, negated, scope)
     if scope and scope[-1].rule.opens is Context.FOREIGN:
         text = " ".join(word.text for word in line)
-        values: dict[str, Value] = {"text": text}
-        return Statement(_at(start, words[0]), _FOREIGN, (text,), values, negated, scope)
+        return Statement(_at(start, words[0]), _FOREIGN, (text,), {"text": text}, negated, scope)
     raise _unknown(line, misses, start)
 
 
@@ -264,10 +267,10 @@ def _fits(
     line: tuple[Word, ...], context: Context, negated: bool, misses: list[Miss]
 ) -> list[tuple[Rule, Match]]:
     first = line[0].text.lower()
+    here = [r for r in RULES if context in r.contexts and r.first.startswith(first)]
+    # a word that is a keyword abbreviates no other one: `ip` is not `ipv6`
     fits = []
-    for rule in RULES:
-        if context not in rule.contexts or not rule.first.startswith(first):
-            continue
+    for rule in [r for r in here if r.first == first] or here:
         if rule.only_negated and not negated:
             continue
         found = grammar.match(rule.pattern, line, negated=negated)

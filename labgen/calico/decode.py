@@ -77,8 +77,12 @@ class Decoder:
     problems: list[InputError] = field(default_factory=list)
 
     def document(self, document: Document) -> None:
-        """Take one document: a resource, or a List of them."""
-        self._object(document.value, Source(document))
+        """Take one document: a resource, a List of them, or calicoctl's plain array of them."""
+        if isinstance(document.value, list):
+            for index, item in enumerate(document.value):
+                self._object(item, Source(document, (index,)))
+        else:
+            self._object(document.value, Source(document))
 
     def finish(self) -> Resources:
         """All of it, in order. Raises what was wrong."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 DIRECTORY = "captures"
-SNIFFER = ("python3", "/opt/labgen/sniffer.py")
+SNIFFER = ("python3", "-I", "-S", "/opt/labgen/sniffer.py")
 FILES, FILE_OCTETS = 8, 16 << 20
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,39}\Z")
 

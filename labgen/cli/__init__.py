@@ -20,6 +20,7 @@ _COMMANDS: dict[str, str] = {
     "completion": "labgen.cli.doctor:completion",
     "deploy": "labgen.cli.lab:deploy",
     "destroy": "labgen.cli.lab:destroy",
+    "diagnose": "labgen.cli.diagnose:diagnose",
     "doctor": "labgen.cli.doctor:doctor",
     "exec": "labgen.cli.lab:exec_",
     "generate": "labgen.cli.generate:generate",

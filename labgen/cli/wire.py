@@ -205,9 +205,9 @@ def _table(
     tally, rows = Tally(), LadderRows()
     with_ladder = form is None or svg
     for message in messages:
-        tally.add(message)
+        announced, withdrawn = tally.add(message)
         if with_ladder:
-            rows.add(message)
+            rows.add(message, announced, withdrawn)
     capture = _of_peers(assembler.capture(notes), peers)
     for line in session_table(capture, tally):
         click.echo(line)

@@ -169,7 +169,8 @@ class _Deploy:
         content_files.forget(self.place.directory)
         sniffing.forget(self.place.directory)
         try:
-            self.new_files = files.write_all(self.place.root, self.artefacts)
+            place = self.place
+            self.new_files = files.write_all(place.root, self.artefacts, place.directory)
             self._make_bind_sources()
             wirer = self._bring_up()
         except BaseException:

@@ -18,16 +18,19 @@ TEMPORARY = ".labgen-"
 STATE = ".state.clab.yaml"
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
-    """Write through a temporary file beside it; False when it already held this content.
+def write_atomically(
+    path: Path, content: bytes, *, mode: int = 0o600, scratch: Path | None = None
+) -> bool:
+    """Write through a temporary file; False when it already held this content.
 
-    `mode` is private by default: configurations hold passwords. Raises HostError.
+    `mode` is private by default: configurations hold passwords. The temporary file is made in
+    `scratch` (on the same file system), or else beside the file. Raises HostError.
     """
     try:
         if path.is_file() and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=scratch or path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -41,11 +44,14 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
     return True
 
 
-def write_all(root: Path, artefacts: Mapping[str, bytes]) -> tuple[Path, ...]:
+def write_all(
+    root: Path, artefacts: Mapping[str, bytes], scratch: Path | None = None
+) -> tuple[Path, ...]:
     """Write every artefact; keys are relative to `root` and may not leave it.
 
-    Returns the files that were not there before. Raises InputError for a key that does leave,
-    before anything is written, and HostError.
+    Temporary files stand in `scratch` (a lab's directory, where destroy finds them), or else
+    beside each file. Returns the files that were not there before. Raises InputError for a key
+    that does leave, before anything is written, and HostError.
     """
     for key in artefacts:
         parts = PurePosixPath(key)
@@ -53,7 +59,7 @@ def write_all(root: Path, artefacts: Mapping[str, bytes]) -> tuple[Path, ...]:
             raise InputError(f"artefact {key!r} lies outside the lab")
     new = tuple(root / key for key in artefacts if not (root / key).exists())
     for key, content in artefacts.items():
-        write_atomically(root / key, content)
+        write_atomically(root / key, content, scratch=scratch)
     return new
 
 

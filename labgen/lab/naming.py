@@ -72,7 +72,7 @@ def labels(place: Place, node: NodePlan, container: str) -> dict[str, str]:
         "clab-node-longname": container,
         "clab-node-kind": node.kind.lower(),
         "clab-node-type": "",
-        "clab-node-group": "",
+        "clab-node-group": node.role.value,
         "clab-node-lab-dir": str(place.directory / node.name),
         "clab-topo-file": str(place.topology_file),
         "clab-owner": place.owner,

@@ -19,12 +19,15 @@ from labgen.plan import LabPlan, LinkPlan, NodePlan, Role
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*\Z")
 _NOT_PLAIN = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 
+_SHARED = ("image", "cap-add", "sysctls", "healthcheck")  # what nodes of one role inherit
+
 Value = str | bool | int | list["Value"] | dict[str, "Value"]
 
 
 def topology(plan: LabPlan, *, source: str) -> str:
     """`<lab>.clab.yml`. `source` names the spec it was made from, for the first line."""
-    nodes: dict[str, Value] = {node.name: _node(node) for node in plan.nodes}
+    groups = {role.value: _group(plan, role) for role in dict.fromkeys(n.role for n in plan.nodes)}
+    nodes: dict[str, Value] = {node.name: _node(node, groups) for node in plan.nodes}
     for bridge in plan.bridges:
         mode = f"container:{bridge.node}"
         nodes[bridge.topology_name] = {"kind": "bridge", "network-mode": mode}
@@ -39,6 +42,7 @@ def topology(plan: LabPlan, *, source: str) -> str:
         "topology": {
             "kinds": {"linux": {"network-mode": "none", "privileged": False,
                                 "restart-policy": "no"}},
+            "groups": dict[str, Value](groups),
             "nodes": nodes,
             "links": [_link(link) for link in plan.links],
         },
@@ -52,7 +56,23 @@ def topology(plan: LabPlan, *, source: str) -> str:
     return text.getvalue()
 
 
-def _node(node: NodePlan) -> dict[str, Value]:
+def _group(plan: LabPlan, role: Role) -> dict[str, Value]:
+    """What every node of a role has in common: containerlab's nodes inherit it."""
+    members = [_own(node) for node in plan.nodes if node.role is role]
+    first = members[0]
+    return {
+        k: first[k] for k in _SHARED if k in first and all(m.get(k) == first[k] for m in members)
+    }
+
+
+def _node(node: NodePlan, groups: dict[str, dict[str, Value]]) -> dict[str, Value]:
+    common = groups[node.role.value]
+    own = {key: value for key, value in _own(node).items() if key not in common}
+    return {"group": node.role.value, **own}
+
+
+def _own(node: NodePlan) -> dict[str, Value]:
+    """Everything about one node."""
     result: dict[str, Value] = {"kind": node.kind, "image": node.image}
     if node.kind == "linux":
         result["cap-add"] = list[Value](node.cap_add)

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from labgen.bgp.attributes import IpAddress
-    from labgen.bgp.conversation import Capture, Conversation, Seen, WireMessage, WireSession
+    from labgen.bgp.conversation import (
+        Capture,
+        Conversation,
+        Flow,
+        Seen,
+        WireMessage,
+        WireSession,
+    )
 
 _FREE_UPDATES = 8  # so many UPDATEs of a run are shown one by one
 _MAX_ROWS = 500
@@ -51,48 +58,69 @@ class Row:
     withdrawn: int = 0
 
 
+@dataclass(slots=True)
+class _Gathered:
+    """The rows of one session so far; `run` counts the UPDATEs in a row from one end."""
+
+    rows: list[Row]
+    run: int = 0
+    dropped: int = 0
+
+
 class LadderRows:
     """Gathers the rows of every session, by its two addresses."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[IpAddress, IpAddress], list[Row]] = {}
-        self._runs: dict[tuple[IpAddress, IpAddress], int] = {}
-        self.dropped: dict[tuple[IpAddress, IpAddress], int] = {}
+        self._sessions: dict[tuple[IpAddress, IpAddress], _Gathered] = {}
+        self._flows: dict[Flow, tuple[_Gathered, bool]] = {}
 
-    def add(self, wire: WireMessage) -> None:
-        src, dst = wire.src.address, wire.dst.address
+    def add(self, wire: WireMessage, announced: int, withdrawn: int) -> None:
+        """A message, and how many prefixes it announces and withdraws."""
+        gathered, to_right = self._flows.get(wire.flow) or self._new_flow(wire.flow)
+        rows = gathered.rows
+        last = rows[-1] if rows else None
+        code = wire.type_code
+        if last is not None and code == MessageType.KEEPALIVE and last.label == "KEEPALIVE":
+            _fold(last, wire, to_right)
+            return
+        # An End-of-RIB always has a row of its own: it announces and withdraws nothing.
+        foldable = code == MessageType.UPDATE and announced + withdrawn > 0
+        same = foldable and last is not None and last.label == "UPDATE"
+        gathered.run = gathered.run + 1 if same and last and last.to_right is to_right else 0
+        if last is not None and gathered.run >= _FREE_UPDATES:
+            _fold_update(last, wire, announced, withdrawn, first=gathered.run == _FREE_UPDATES)
+        elif len(rows) >= _MAX_ROWS:
+            gathered.dropped += 1
+        else:
+            rows.append(_row(wire, to_right))
+
+    def _new_flow(self, flow: Flow) -> tuple[_Gathered, bool]:
+        src, dst = flow.src.address, flow.dst.address
         to_right = src.packed <= dst.packed
         pair = (src, dst) if to_right else (dst, src)
-        rows = self._rows.setdefault(pair, [])
-        kind = wire.type
-        last = rows[-1] if rows else None
-        if kind is MessageType.KEEPALIVE:
-            if last is not None and last.label == "KEEPALIVE":
-                _fold(last, wire, to_right)
-                return
-        elif kind is MessageType.UPDATE:
-            update = wire.message
-            if last is not None and last.label == "UPDATE" and last.to_right is to_right:
-                self._runs[pair] = self._runs.get(pair, 0) + 1
-                if self._runs[pair] >= _FREE_UPDATES and isinstance(update, Update):
-                    _fold_update(last, wire, update, first=self._runs[pair] == _FREE_UPDATES)
-                    return
-            else:
-                self._runs[pair] = 0
-        if len(rows) >= _MAX_ROWS:
-            self.dropped[pair] = self.dropped.get(pair, 0) + 1
-            return
-        label = kind.label if kind else f"TYPE-{wire.type_code}"
-        weight = _weight(wire)
-        rows.append(Row(wire.time_ns, wire.frame, to_right, label, describe(wire), weight))
+        gathered = self._sessions.setdefault(pair, _Gathered([]))
+        self._flows[flow] = (gathered, to_right)
+        return gathered, to_right
+
+    def dropped(self, session: WireSession) -> int:
+        """How many messages found no room."""
+        gathered = self._sessions.get(session.addresses)
+        return gathered.dropped if gathered else 0
 
     def of(self, session: WireSession) -> list[Row]:
         """The session's rows, with what TCP, ICMP and the capture add, in time order."""
-        rows = list(self._rows.get(session.addresses, ()))
+        gathered = self._sessions.get(session.addresses)
+        rows = list(gathered.rows) if gathered else []
         for conversation in session.conversations:
             rows += _tcp_rows(conversation, session.addresses[0])
         rows.sort(key=lambda row: (row.time_ns, row.frame))
         return rows
+
+
+def _row(wire: WireMessage, to_right: bool) -> Row:
+    kind = wire.type
+    label = kind.label if kind else f"TYPE-{wire.type_code}"
+    return Row(wire.time_ns, wire.frame, to_right, label, describe(wire), _weight(wire))
 
 
 def _weight(wire: WireMessage) -> Weight:
@@ -111,14 +139,15 @@ def _fold(row: Row, wire: WireMessage, to_right: bool) -> None:
     row.text = f"{row.count} times until frame {row.last_frame}"
 
 
-def _fold_update(row: Row, wire: WireMessage, update: Update, *, first: bool) -> None:
+def _fold_update(
+    row: Row, wire: WireMessage, announced: int, withdrawn: int, *, first: bool
+) -> None:
     if first:
         row.text = f"{row.text}; then"
-        row.announced = row.withdrawn = 0
-        row.count = 0
+        row.announced = row.withdrawn = row.count = 0
     row.count += 1
-    row.announced += sum(len(block.texts) for _, block in update.announced)
-    row.withdrawn += sum(len(block.texts) for _, block in update.withdrawn)
+    row.announced += announced
+    row.withdrawn += withdrawn
     row.last_frame, row.last_ns = wire.frame, wire.time_ns
 
 
@@ -205,4 +234,4 @@ def _arrow(row: Row, *, ascii_only: bool) -> str:
 def ladders(capture: Capture, gathered: LadderRows) -> Iterator[tuple[WireSession, list[Row], int]]:
     """Each session of a capture with its rows and how many did not fit."""
     for session in capture.sessions:
-        yield session, gathered.of(session), gathered.dropped.get(session.addresses, 0)
+        yield session, gathered.of(session), gathered.dropped(session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from labgen.bgp.vocabulary import MessageType
@@ -11,7 +12,7 @@ from labgen.report.wire_words import describe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from labgen.bgp.conversation import Capture, WireMessage, WireSession
+    from labgen.bgp.conversation import Capture, Flow, WireMessage, WireSession
     from labgen.bgp.tally import Direction, Tally
 
 _HEAD = (
@@ -86,17 +87,20 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def clock(time_ns: int) -> str:
-    """Time of day in UTC with microseconds."""
-    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
-    return f"{moment:%H:%M:%S}.{time_ns % 1_000_000_000 // 1000:06d}"
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%H:%M:%S}"
+
+
+@lru_cache(maxsize=1024)
+def _ends(flow: Flow) -> str:
+    return f"{flow.src.address} > {flow.dst.address}"
 
 
 def message_line(wire: WireMessage) -> str:
-    """Frame, time (UTC), ends, type and what matters."""
+    """Frame, time of day (UTC), ends, type and what matters."""
     kind = wire.type
     label = kind.label if kind else f"TYPE-{wire.type_code}"
-    return (
-        f"{wire.frame:>6} {clock(wire.time_ns)} {wire.src.address} > {wire.dst.address} "
-        f"{label} {describe(wire)}"
-    ).rstrip()
+    seconds, rest = divmod(wire.time_ns, 1_000_000_000)
+    clock = f"{_second(seconds)}.{rest // 1000:06d}"
+    return f"{wire.frame:>6} {clock} {_ends(wire.flow)} {label} {describe(wire)}".rstrip()

@@ -44,7 +44,8 @@ def describe(wire: WireMessage) -> str:
         return f"cannot be decoded: {wire.error.reason} [{wire.error.reference}]"
     assert wire.message is not None
     # A peer chooses host names and shutdown texts: control characters must not reach a terminal.
-    return "".join(c if c.isprintable() else "·" for c in describe_message(wire.message))
+    text = describe_message(wire.message)
+    return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
 
 
 def describe_message(message: Message) -> str:

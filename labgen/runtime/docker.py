@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -284,13 +285,18 @@ def _close(stream: Any) -> None:
 def _converse(stream: socket.socket, stdin: bytes | None, timeout: float) -> tuple[bytes, bytes]:
     """Give a command its input, collect its output and error output to their end."""
     stream.settimeout(timeout)
-    if stdin is not None:
-        stream.sendall(stdin)
-        stream.shutdown(socket.SHUT_WR)
+    if stdin is not None:  # beside the reading: either side may fill its buffer first
+        threading.Thread(target=_feed, args=(stream, stdin), daemon=True).start()
     parts: dict[int, list[bytes]] = {_STDOUT: [], _STDERR: []}
     for kind, part in _frames(stream):
         parts.setdefault(kind, []).append(part)
     return b"".join(parts[_STDOUT]), b"".join(parts[_STDERR])
+
+
+def _feed(stream: socket.socket, stdin: bytes) -> None:
+    with contextlib.suppress(OSError):  # a command need not read all that it is given
+        stream.sendall(stdin)
+        stream.shutdown(socket.SHUT_WR)
 
 
 def _frames(stream: socket.socket) -> Iterator[tuple[int, bytes]]:

@@ -48,7 +48,7 @@ class Wirer:
             ContainerSpec(
                 name=f"labgen-wiring-{lab}-{secrets.token_hex(4)}",
                 image=images.reference("segment"),
-                entrypoint=("python3", "/opt/labgen/wire.py", str(LIFETIME_SECONDS)),
+                entrypoint=("python3", "-I", "-S", "/opt/labgen/wire.py", str(LIFETIME_SECONDS)),
                 labels={**labels, "labgen.role": ROLE},
                 cap_add=tuple(sorted({*CAPABILITIES, *cap_add})),
                 network_mode="host",
@@ -123,7 +123,11 @@ class Wirer:
         request = {
             "op": "run", "pid": pid, "argv": list(argv), "stdin": stdin or "", "timeout": timeout,
         }  # fmt: skip
-        answer = self._ask(request, timeout + REPLY_SECONDS)
+        try:
+            answer = self._ask(request, timeout + REPLY_SECONDS)
+        except LabError as error:
+            why = error.message.removeprefix("wiring: ")
+            raise LabError(f"{node}: `{' '.join(argv)}`: {why}") from error
         return Completed(node, tuple(argv), answer["code"], answer["stdout"], answer["stderr"])
 
     def close(self) -> None:

@@ -96,6 +96,9 @@ def test_endpoint_status(cluster: Path, tmp_path: Path) -> None:
     for directory in (status, status.parent):
         invoke(*argv, "--endpoint-status", directory)
         assert "Local_Workload_10_48_0_7" in (tmp_path / "o" / "bird.cfg").read_text()
+    (tmp_path / "o" / "bird.cfg").unlink()
+    invoke(*argv, env={"CALICO_ENDPOINT_STATUS_PATH_PREFIX": str(status.parent)})
+    assert "Local_Workload_10_48_0_7" in (tmp_path / "o" / "bird.cfg").read_text()
     for text, message in (
         ("{", "not valid JSON"),
         ("[]", "a JSON object"),
@@ -152,7 +155,7 @@ def test_warnings_go_to_stderr_and_no_password_with_them(cluster: Path, tmp_path
     )
     result = run("render", "--resources", cluster, "--node", "n1", "--output", tmp_path / "o")
     assert result.returncode == 0
-    assert "BIRD refuses bird.cfg: the password of Mesh_10_0_0_2" in result.stderr
+    assert "n1: BIRD refuses bird.cfg: the password of Mesh_10_0_0_2" in result.stderr
     assert "hunter" not in result.stderr + result.stdout
 
 
@@ -167,8 +170,27 @@ def test_diff_shows_the_adaptation_and_only_it(cluster: Path) -> None:
     shown = invoke(*argv)
     assert '-  if (net ~ 10.48.0.0/16) then { krt_tunnel="tunl0"; accept; }' in shown
     assert "+  if (net ~ 10.48.0.0/16) then { reject; }" in shown
-    assert "--- calico/bird_ipam.cfg" in shown
+    assert "--- calico/n1/bird_ipam.cfg" in shown
     assert "bird6_ipam" not in shown
+
+
+def test_all_nodes_at_once(cluster: Path, tmp_path: Path) -> None:
+    output = tmp_path / "all"
+    invoke("render", "--resources", cluster, "--all-nodes", "--output", output)
+    assert sorted(path.name for path in output.iterdir()) == ["n1", "n2", "n3"]
+    one_node = bird_files(confd.compute(given(THREE), "n2"))
+    assert {path.name: path.read_text() for path in (output / "n2").iterdir()} == one_node
+    assert invoke("diff", "--resources", cluster, "--all-nodes").count("nothing to adapt") == 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], ["--node", "n1", "--all-nodes"], ["--all-nodes", "--endpoint-status", "x"]]
+)
+def test_one_node_or_all(cluster: Path, tmp_path: Path, wrong: list[str]) -> None:
+    result = run("render", "--resources", cluster, "--output", tmp_path / "o", *wrong)
+    assert result.returncode == 2
+    assert "--node" in result.stderr
+    assert not (tmp_path / "o").exists()
 
 
 def test_validate_says_what_it_saw(cluster: Path) -> None:

@@ -39,6 +39,17 @@ def test_a_dump_with_lists_and_server_side_fields() -> None:
     assert found.ip_pools[0].raw["metadata"]["uid"] == "x"
 
 
+def test_calicoctls_array_of_several_results() -> None:
+    found = parse(
+        "- apiVersion: projectcalico.org/v3\n  kind: IPPool\n  metadata: {name: p}\n"
+        "  spec: {cidr: 10.48.0.0/16}\n"
+        "- apiVersion: projectcalico.org/v3\n  kind: BGPPeer\n  metadata: {name: tor}\n"
+        "  spec:\n    peerIP: 10.0.0.1\n"
+    )
+    assert str(found.bgp_peers[0].mark("spec", "peerIP")) == "given.yaml:9:5"
+    assert len(found.ip_pools) == 1
+
+
 def test_scalars_as_go_reads_them() -> None:
     found = parse(
         "apiVersion: projectcalico.org/v3\nkind: Node\nmetadata:\n  name: 12\n"

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from labgen.errors import InputError, LabError
 from labgen.lab import running
 from labgen.lab.deploy import deploy
 from labgen.lab.destroy import destroy
+from labgen.lab.wait import wait_until
 from labgen.plan import Role
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("runtime-lifecycle")]
@@ -24,6 +26,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("runtime-lifecycle")]
 HERE = Path(__file__).parent
 VICTIM = """
 import sys
+import tempfile
 sys.path.insert(0, {here!r})
 from pathlib import Path
 import sample
@@ -197,3 +200,60 @@ def test_captures_survive_destroy_unless_the_directory_goes(runtime, tmp_path):
     destroy(name, runtime=runtime, directory=result.directory, cleanup=True)
     assert not result.directory.exists()
     assert (tmp_path / f"{name}.clab.yml").exists()
+
+
+def test_an_ordinary_user_of_the_docker_group_deploys_and_owns_every_file(runtime):
+    """Root's own python may be out of an ordinary user's reach; Debian's is not."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become somebody else")
+    python, packages = Path("/usr/bin/python3"), Path(sample.__file__).parents[3]
+    site = Path(pytest.__file__).parents[1]
+    group = Path("/var/run/docker.sock").stat().st_gid
+    with tempfile.TemporaryDirectory(prefix="rt-user-") as directory:
+        root = Path(directory)
+        os.chown(root, 1234, 1234)
+        code = VICTIM.format(here=str(HERE), root=str(root), name="rt-user")
+        code += "\nfrom labgen.lab.destroy import destroy\n"
+        end = code + "destroy('rt-user', runtime=DockerRuntime(), cleanup=True)\n"
+        environment = {
+            "HOME": str(root), "PYTHONPATH": f"{packages}:{site}", "PYTHONDONTWRITEBYTECODE": "1",
+        }  # fmt: skip
+
+        def as_user(program):
+            return subprocess.run(
+                [python, "-c", program], env=environment, user=1234, group=1234,
+                extra_groups=[group], capture_output=True, text=True, check=False,
+            )  # fmt: skip
+
+        if as_user("import labgen, docker").returncode:
+            pytest.skip("this checkout, or a python to run it, is out of an ordinary user's reach")
+        done = as_user(code)
+        try:
+            assert done.returncode == 0, done.stderr
+            assert (root / "clab-rt-user/captures/net/default.00001.pcapng").exists()
+            assert {path.stat().st_uid for path in root.rglob("*")} == {1234}
+            done = as_user(end)
+            assert done.returncode == 0, done.stderr
+        finally:
+            destroy("rt-user", runtime=runtime)
+        assert not (root / "clab-rt-user").exists()
+
+
+def test_the_wiring_container_ends_with_the_process_that_made_it(runtime):
+    code = (
+        "from labgen.runtime.docker import DockerRuntime\n"
+        "from labgen.runtime.wirer import Wirer\n"
+        "wirer = Wirer(DockerRuntime(), 'rt-orphan', {'labgen.lab': 'rt-orphan'})\n"
+        "print('up', flush=True)\n"
+        "import signal; signal.pause()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    assert runtime.containers({"labgen.lab": "rt-orphan"})
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait_until(
+        lambda: runtime.containers({"labgen.lab": "rt-orphan"}), lambda left: not left,
+        deadline=10, what="its end",
+    )  # fmt: skip

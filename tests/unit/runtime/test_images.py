@@ -50,6 +50,7 @@ def test_equal_files_give_equal_tags(copied):
         ("segment/sniffer.py", {"segment"}),
         ("shared/wire.py", {"segment"}),
         ("shared/interfaces.bash", {"pod", "bigip", "calico-node"}),
+        ("shared/daemons.bash", {"bigip", "calico-node"}),
         ("base/Dockerfile", set(images.NAMES)),
         ("../bigip/__init__.py", {"bigip"}),
         ("../errors.py", {"bigip"}),

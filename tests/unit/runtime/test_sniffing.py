@@ -193,7 +193,7 @@ class Refusing:
         self.said, self.ran = said, []
 
     def run(self, node, argv, *, stdin=None, timeout=30.0):
-        self.ran.append((node, tuple(argv[2:])))
+        self.ran.append((node, tuple(argv[4:])))
         refused = node == "b" and "--stop" not in argv
         return Completed(node, tuple(argv), int(refused), "", self.said if refused else "")
 

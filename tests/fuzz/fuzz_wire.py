@@ -1,0 +1,31 @@
+"""Long fuzzing of the wire's decoders with atheris; the suite has the short form.
+
+    pip install atheris
+    python tests/fuzz/fuzz_wire.py message|file|segments [CORPUS-DIR] [libFuzzer options]
+
+`message` feeds octets of one BGP message, `file` a capture file, `segments` a TCP connection whose
+segments are cut, lost, repeated and moved as the octets say. A finding is any exception that is not
+labgen's, or a run beyond libFuzzer's `-timeout` and `-rss_limit_mb`. What was found is kept in
+tests/data/fuzz/ and replayed by tests/unit/capture/test_fuzz_corpus.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+with atheris.instrument_imports(include=["labgen"]):
+    from tests.fuzz.targets import TARGETS
+
+
+def main() -> None:
+    name = sys.argv.pop(1)
+    atheris.Setup(sys.argv, TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
