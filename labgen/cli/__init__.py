@@ -15,6 +15,7 @@ from labgen.errors import LabgenError
 _COMMANDS: dict[str, str] = {
     "bigip": "labgen.cli.bigip:bigip",
     "calico": "labgen.cli.calico:calico",
+    "calicoctl": "labgen.cli.calicoctl:calicoctl",
     "capture": "labgen.cli.capture:capture",
     "completion": "labgen.cli.doctor:completion",
     "deploy": "labgen.cli.lab:deploy",
