@@ -13,10 +13,9 @@ from labgen.errors import InputError
 if TYPE_CHECKING:
     from labgen.lab.project import Project
 
-_AS_IT_IS = {"ignore_unknown_options": True, "help_option_names": ["--labgen-help"]}
 
-
-@click.command(context_settings=_AS_IT_IS, add_help_option=True)
+# labgen's own options end at calicoctl's first word: what follows is calicoctl's
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--lab", help="The lab: its spec, directory or name; needless if one runs.")
 @click.option("--cluster", help="The cluster of the lab; needless if it has one.")
 @click.option("--node", help="For `node status`: the node that tells.")
@@ -30,6 +29,8 @@ def calicoctl(
 
     Example: labgen calicoctl --cluster k8s get nodes -o wide
     """
+    if not argv:
+        raise InputError("calicoctl what?", hint="labgen calicoctl -- --help lists its commands")
     from labgen.lab.live import live
 
     project = running_project(lab)

@@ -104,9 +104,7 @@ def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
             )
     settled = {c.subject for c in merged.values() if c.confidence is Confidence.DECIDED}
     return tuple(
-        c
-        for c in merged.values()
-        if c.confidence is Confidence.DECIDED or c.subject not in settled
+        c for c in merged.values() if c.confidence is Confidence.DECIDED or c.subject not in settled
     )
 
 
