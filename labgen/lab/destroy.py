@@ -49,6 +49,7 @@ def destroy(
         removed = _remove(lab, runtime, progress, quiet=IN_FLIGHT_SECONDS if killed else 0.0)
         files.remove_temporaries(directory)
         if cleanup:
+            files.remove_topology(directory.parent / f"{lab}.clab.yml")
             files.remove_directory(directory, lab)
     return removed
 

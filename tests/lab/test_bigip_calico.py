@@ -312,3 +312,28 @@ def test_imish_answers_as_the_guide_shows(commands: running.EngineCommands) -> N
     assert "hold time is 90, keepalive interval is 30 seconds" in lines[4]
     shown = commands.run("bigip-1", ["imish", "-e", "show running-config"]).check().stdout
     assert " neighbor 10.1.20.21 peer-group calico-k8s\n" in shown
+
+
+def test_a_lab_that_does_not_converge_stays_to_be_looked_at(
+    engine: DockerRuntime, copied: Callable[[str, str], Path]
+) -> None:
+    """A mesh peer that nothing answers: deploy says what is missing, and the evidence is there."""
+    spec = copied("bigip-calico", "test-not-ready")
+    lockdown = spec.read_text().replace('[default, "tcp:179"]', "[none]")
+    spec.write_text(lockdown)
+    imish = spec.parents[2] / "frr-configs" / "bigip-1.imish"
+    passive = "neighbor calico-k8s remote-as 64512\nneighbor calico-k8s passive"
+    imish.write_text(imish.read_text().replace("neighbor calico-k8s remote-as 64512", passive))
+    try:
+        done = labgen("deploy", str(spec), "--timeout", "4")
+        assert done.returncode == 3, done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert "not reached in" in last
+        assert "no session with 10.1.20" in last
+        findings = json.loads(labgen("verify", str(spec), "--output", "json").stdout)
+        broken = [f for f in findings if f["status"] == "FAIL"]
+        assert {f["rung"] for f in broken} == {"TCP"}
+        assert all("unanswered" in f["observed"] for f in broken)
+    finally:
+        assert labgen("destroy", str(spec), "--cleanup").returncode == 0
+    assert not list(spec.parent.glob("*clab*"))

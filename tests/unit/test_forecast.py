@@ -166,3 +166,4 @@ def test_what_the_configurations_already_rule_out(f5, node, reason) -> None:  # 
     (session,) = derive([one, two])
     assert session.conflict == reason
     assert "s3cret" not in repr(session)
+    assert bool(forecast([one, two], [session]).routes["bigip"]) is (reason is None)
