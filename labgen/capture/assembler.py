@@ -262,9 +262,10 @@ class Assembler:
         messages: list[WireMessage] = []
 
         def emit(message: WireMessage) -> None:
-            connection.half_of(message).note_message(message)
-            if message.type_code == MessageType.OPEN:
-                self._opened(connection, message)
+            if message.framed:
+                connection.half_of(message).note_message(message)
+                if message.type_code == MessageType.OPEN:
+                    self._opened(connection, message)
             if self._keep:
                 messages.append(message)
             self._out.append(message)
