@@ -6,18 +6,21 @@ readonly D=/usr/lib/frr
 
 stop_daemons() { # stop_daemons DIRECTORY: by pid file, and wait until they are gone
   local file
+  # at once: nothing of them is to survive, and an orderly end takes each half a second
+  for file in "$1"/*.pid; do
+    [ -f "$file" ] && kill -KILL "$(cat "$file")" 2>/dev/null
+  done
   for file in "$1"/*.pid; do
     [ -f "$file" ] || continue
-    kill "$(cat "$file")" 2>/dev/null
     while kill -0 "$(cat "$file")" 2>/dev/null; do read -rt 0.02 <> <(:); done
     rm -f "$file"
   done
   rm -f "$1"/*.vty "$1"/*.api
 }
 
-start_daemons() {
+start_daemons() { # start_daemons [DAEMON…]: zebra, bgpd, and these
   local daemon
-  for daemon in zebra staticd bgpd bfdd; do
+  for daemon in zebra bgpd "$@"; do
     "$D/$daemon" -d -F traditional -f /etc/frr/empty.conf >/dev/null 2>&1 || exit 1
   done
 }
@@ -40,10 +43,10 @@ prepare() {
 
 in_peer() { nsenter --net="/proc/$(cat /tmp/peer.pid)/ns/net" "$@"; }
 
-fresh() { # daemons without configuration and without yesterday's state
+fresh() { # fresh [DAEMON…]: daemons without configuration and without yesterday's state
   stop_daemons /run/frr
   rm -rf /run/labgen /config/zebos/rd0/ZebOS.conf
-  start_daemons
+  start_daemons "$@"
 }
 
 load() { # load FILE…: each is checked, then loaded into fresh daemons; a word said is a warning
@@ -51,7 +54,8 @@ load() { # load FILE…: each is checked, then loaded into fresh daemons; a word
   for file in "$@"; do
     echo "== $file"
     vtysh -C -f "$file" 2>&1 || echo "vtysh -C: $?"
-    fresh
+    # a daemon that the file does not need is not waited for
+    fresh $(grep -q ' route ' "$file" && echo staticd) $(grep -q ' bfd' "$file" && echo bfdd)
     vtysh -f "$file" 2>&1 || echo "vtysh -f: $?"
   done
 }

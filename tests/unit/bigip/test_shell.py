@@ -354,8 +354,10 @@ def test_batch_keeps_its_mode_and_is_privileged(lab: Lab) -> None:
 
 
 def test_files_are_written_whole_and_for_root_alone(tmp_path: Path) -> None:
-    files = imish.Files(3, tmp_path / "config", tmp_path / "run")
+    files = imish.Files(3, tmp_path / "config", tmp_path / "run", tmp_path / "given")
     assert files.running() == ""
+    (tmp_path / "given").write_text("zero\n")
+    assert files.running() == "zero\n"
     files.save_startup("one\n")
     assert files.running() == "one\n"
     files.save_running("two\n")
