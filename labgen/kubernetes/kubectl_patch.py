@@ -30,9 +30,8 @@ def patch(call: Call) -> Answer:
     """`kubectl patch TYPE NAME -p PATCH [--type merge|strategic]`; PATCH is JSON or YAML."""
     kind = call.parsed.value("type", "strategic")
     if kind not in _TYPES:
-        raise KubectlError(
-            f"kubectl patch --type {kind} is not covered by this lab; covered: {_TYPES}"
-        )
+        shown = f"kubectl patch --type {kind} is not covered by this lab"
+        raise KubectlError(f"{shown}; covered: {', '.join(_TYPES)}")
     if not call.parsed.value("patch"):
         raise KubectlError(
             "must specify --patch or --patch-file containing the contents of the patch"
