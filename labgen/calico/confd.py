@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
+from labgen.calico.addresses import network_of
 from labgen.calico.cluster import Cluster, ClusterNode
 from labgen.calico.gotypes import whole_seconds
 from labgen.calico.node_config import (
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from labgen.calico.resources import Resources
     from labgen.calico.specs import BGPConfigurationSpec
 
-    Network = IPv4Network | IPv6Network
 
 __all__ = ["Confd", "EndpointStatus", "compute"]
 
@@ -90,8 +89,8 @@ class Confd:
             spec = affinity.spec
             live = spec.deleted.lower() != "true" and spec.state != "pending"
             if live and spec.type in ("", "host"):
-                block = Block(ip_network(spec.cidr, strict=False), spec.state)
-                self._blocks.setdefault(spec.node, []).append(block)
+                network = network_of(affinity, spec.cidr, "spec", "cidr")
+                self._blocks.setdefault(spec.node, []).append(Block(network, spec.state))
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -77,8 +77,12 @@ class Decoder:
     problems: list[InputError] = field(default_factory=list)
 
     def document(self, document: Document) -> None:
-        """Take one document: a resource, or a List of them."""
-        self._object(document.value, Source(document))
+        """Take one document: a resource, a List of them, or calicoctl's plain array of them."""
+        if isinstance(document.value, list):
+            for index, item in enumerate(document.value):
+                self._object(item, Source(document, (index,)))
+        else:
+            self._object(document.value, Source(document))
 
     def finish(self) -> Resources:
         """All of it, in order. Raises what was wrong."""
@@ -106,9 +110,7 @@ class Decoder:
             missing = "apiVersion" if not isinstance(version, str) else "kind"
             self._refuse(f"the resource has no {missing}", source, missing)
             return
-        if isinstance(value.get("items"), list) and (
-            kind == "List" or (kind.endswith("List") and "metadata" not in value.get("spec", {}))
-        ):
+        if kind.endswith("List") and isinstance(value.get("items"), list):
             self._list(value["items"], version, kind, source)
             return
         how = KINDS.get((version, kind))
@@ -194,7 +196,7 @@ class Decoder:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
+            details = error.errors(include_url=False)
         strange = [d for d in details if d["type"] == "extra_forbidden"]
         if lenient and len(strange) == len(details):
             for detail in strange:
@@ -236,7 +238,14 @@ def _reason(kind: str, detail: Mapping[str, Any], loc: KeyPath) -> str:
     name = _dotted(loc)
     if kind == "extra_forbidden":
         return f"field in document is not recognized or is in the wrong location: {name}"
+    value = detail["input"]
     text = str(detail["msg"]).removeprefix("Value error, ")
+    if kind == "missing":
+        return f"error with field {name} (it is required)"
+    if kind == "literal_error":
+        allowed = str(detail["ctx"]["expected"]).removeprefix("'', ")
+        given = value if isinstance(value, str | int | float) else "…"
+        return f"error with field {name} = '{given}' (supported values: {allowed})"
     wants = {
         "string_type": "a text is wanted",
         "bool_type": "true or false is wanted",

@@ -113,6 +113,10 @@ class PeerExpansion:
         self._options = {peer.name: self._options_of(peer) for peer in self._peers}
         self._targets: dict[tuple[str, PeerKind], tuple[RemoteEnd, ...]] = {}
         self._calls: dict[tuple[tuple[str, ...], str, int], tuple[FilterCall, ...]] = {}
+        # All that is wrong with a BGPPeer is noted now, so that every node's notices are the same.
+        for peer in self._peers:
+            scoped = self._local_nodes(peer) if peer.spec.node or peer.spec.node_selector else None
+            tuple(self._ends(peer, PeerKind.GLOBAL if scoped is None else PeerKind.NODE, ()))
 
     # --- the passes ---------------------------------------------------------------------------
 

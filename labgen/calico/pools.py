@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labgen.calico.addresses import network_of
 from labgen.calico.node_config import KernelAction, PoolRule
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def pool_rules(
     """
     chosen: dict[IPv4Network | IPv6Network, IPPool] = {}
     for pool in sorted(pools, key=lambda item: item.name):
-        chosen.setdefault(pool.spec.network, pool)
+        chosen.setdefault(network_of(pool, pool.spec.cidr, "spec", "cidr"), pool)
     rules = [
         PoolRule(
             network=network,

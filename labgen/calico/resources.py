@@ -143,18 +143,32 @@ class Resources:
 def load(paths: Sequence[Path]) -> Resources:
     """Read files and directories (every `*.yaml`, `*.yml`, `*.json` below them, by name).
 
-    Raises InputError for a missing path, a directory without such files, and all that `parse`
-    refuses.
+    A directory may hold other YAML too: what has neither apiVersion nor kind is left out there,
+    with a notice; a file that is named must hold resources. Raises InputError for a missing path, a
+    directory without such files, and all that `parse` refuses.
     """
     documents: list[Document] = []
+    strays: list[Notice] = []
     problems: list[InputError] = []
+    named = set(paths)
     for path in dict.fromkeys(file for given in paths for file in _files(given)):
         try:
-            documents += yaml_source.read(path)
+            found = yaml_source.read(path)
         except InputError as problem:
             problems.append(problem)
+            continue
+        for document in found:
+            if path in named or _is_resource(document.value):
+                documents.append(document)
+            else:
+                strays.append(Notice("no Kubernetes resource; left out", document.first))
     raise_all(problems)
-    return parse(documents)
+    resources = parse(documents)
+    return replace(resources, notices=(*strays, *resources.notices))
+
+
+def _is_resource(value: object) -> bool:
+    return not isinstance(value, dict) or bool({"apiVersion", "kind"} & value.keys())
 
 
 def _files(path: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -125,11 +125,11 @@ class BGPConfigurationSpec(Strictly):
     node_to_node_mesh_enabled: Bool | None = None
     as_number: AsNumber | None = None
     listen_port: UInt16 | None = None
-    bind_mode: Text | None = None
+    bind_mode: Literal["", "None", "NodeIP"] | None = None
     service_cluster_ips: tuple[ServiceBlock, ...] = ()
     service_external_ips: tuple[ServiceBlock, ...] = ()
     service_load_balancer_ips: tuple[ServiceBlock, ...] = ()
-    service_load_balancer_aggregation: Text | None = None
+    service_load_balancer_aggregation: Literal["", "Enabled", "Disabled"] | None = None
     communities: tuple[Community, ...] = ()
     prefix_advertisements: tuple[PrefixAdvertisement, ...] = ()
     node_mesh_password: BGPPassword | None = None
@@ -153,9 +153,9 @@ class BGPPeerSpec(Strictly):
     local_as_number: AsNumber | None = None
     peer_selector: Text | None = None
     keep_original_next_hop: Bool | None = None
-    next_hop_mode: Text | None = None
+    next_hop_mode: Literal["", "Auto", "Self", "Keep"] | None = None
     password: BGPPassword | None = None
-    source_address: Text | None = None
+    source_address: Literal["", "UseNodeIP", "None"] | None = None
     max_restart_time: Duration | None = None
     keepalive_time: Duration | None = None
     num_allowed_local_as_numbers: Int | None = None
@@ -163,7 +163,7 @@ class BGPPeerSpec(Strictly):
     reachable_by: Text | None = None
     filters: tuple[Text, ...] = ()
     local_workload_selector: Text | None = None
-    reverse_peering: Text | None = None
+    reverse_peering: Literal["", "Auto", "Manual"] | None = None
 
 
 class PrefixLength(Strictly):
@@ -196,13 +196,13 @@ class Operation(Strictly):
 class FilterRule(Strictly):
     """One rule; `prefix_length` set but empty still turns the CIDR into a range."""
 
-    action: Text = ""
+    action: Literal["Accept", "Reject"]
     cidr: Text = ""
-    match_operator: Text = ""
+    match_operator: Literal["", "Equal", "NotEqual", "In", "NotIn"] = ""
     prefix_length: PrefixLength | None = None
-    source: Text = ""
+    source: Literal["", "RemotePeers"] = ""
     interface: Text = ""
-    peer_type: Text = ""
+    peer_type: Literal["", "eBGP", "iBGP"] = ""
     communities: CommunityMatch | None = None
     as_path_prefix: tuple[AsNumber, ...] = ()
     priority: Int | None = None
@@ -229,18 +229,21 @@ class BGPFilterSpec(Strictly):
 # --- Addresses ------------------------------------------------------------------------------
 
 
+Encapsulation = Literal["", "Never", "Always", "CrossSubnet"]
+
+
 class IPPoolSpec(Strictly):
     cidr: Text = ""
-    ipip_mode: Text | None = None
-    vxlan_mode: Text | None = None
+    ipip_mode: Encapsulation | None = None
+    vxlan_mode: Encapsulation | None = None
     nat_outgoing: Bool | None = None
     disabled: Bool | None = None
     disable_bgp_export: Bool | None = None
     block_size: Int | None = None
     node_selector: Text | None = None
     namespace_selector: Text | None = None
-    allowed_uses: tuple[Text, ...] = ()
-    assignment_mode: Text | None = None
+    allowed_uses: tuple[Literal["Workload", "Tunnel", "LoadBalancer"], ...] = ()
+    assignment_mode: Literal["", "Automatic", "Manual"] | None = None
 
     @property
     def network(self) -> IPv4Network | IPv6Network:
@@ -289,6 +292,11 @@ class WorkloadEndpointSpec(Loosely):
 # --- Kubernetes -----------------------------------------------------------------------------
 
 
+def decoded(text: str) -> bytes:
+    """base64 as Go reads it: line breaks inside do not count. Raises binascii.Error."""
+    return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+
+
 class SecretBody(Loosely):
     """core/v1 Secret. `data` is base64; `stringData` wins, as it does in the API server."""
 
@@ -302,8 +310,8 @@ class SecretBody(Loosely):
         if key not in self.data:
             return None
         try:
-            return Secret(base64.b64decode(self.data[key], validate=True).decode())
-        except (binascii.Error, UnicodeDecodeError):
+            return Secret(decoded(self.data[key]).decode())
+        except (binascii.Error, ValueError):
             return None
 
 

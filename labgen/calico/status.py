@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
+from labgen.calico import selector
+from labgen.calico.cluster import Cluster
 from labgen.calico.peers import EndpointStatus
 from labgen.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from labgen.calico.resources import Resources
 
 SUBDIRECTORY = "endpoint-status"
 
@@ -47,16 +53,51 @@ def parse_endpoint_status(value: Any, shown: str) -> EndpointStatus:
             raise InputError(f"{shown}: {name} is a text")
         return found
 
-    def texts(name: str) -> tuple[str, ...]:
+    def nets(name: str, version: int) -> tuple[str, ...]:
         found = value.get(name) or []
-        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-            raise InputError(f"{shown}: {name} is a list of CIDRs")
+        if not isinstance(found, list) or not all(_is_net(item, version) for item in found):
+            raise InputError(f"{shown}: {name} is a list of IPv{version} CIDRs")
         return tuple(found)
 
     return EndpointStatus(
         interface_name=text("ifaceName"),
         mac=text("mac"),
-        ipv4_nets=texts("ipv4Nets"),
-        ipv6_nets=texts("ipv6Nets"),
+        ipv4_nets=nets("ipv4Nets", 4),
+        ipv6_nets=nets("ipv6Nets", 6),
         bgp_peer_name=text("bgpPeerName"),
     )
+
+
+def _is_net(item: Any, version: int) -> bool:
+    try:
+        return isinstance(item, str) and ip_interface(item).version == version
+    except ValueError:
+        return False
+
+
+def peering_of(resources: Resources, node_name: str, pod_labels: Mapping[str, str]) -> str | None:
+    """The BGPPeer that Felix writes into a pod's status file: the first by name that selects both.
+
+    A BGPPeer selects the node by `node`, by `nodeSelector`, or by naming neither, and the pod by
+    `localWorkloadSelector`. None: the pod does not peer.
+    """
+    cluster = Cluster(resources)
+    for peer in resources.bgp_peers:
+        spec = peer.spec
+        if not spec.local_workload_selector:
+            continue
+        if spec.node_selector:
+            chosen = cluster.selected(spec.node_selector, f"{peer.id} nodeSelector")
+            here = any(node.name == node_name for node in chosen)
+        else:
+            here = spec.node in (None, "", node_name)
+        if here and _matches(spec.local_workload_selector, pod_labels):
+            return peer.name
+    return None
+
+
+def _matches(text: str, labels: Mapping[str, str]) -> bool:
+    try:
+        return selector.parse(text).matches(labels)
+    except selector.SelectorError:
+        return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from labgen.calico.bgpfilter import prefix_range
 from labgen.calico.node_config import MAX_PRIORITY
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _MATCH_OPERATORS = {"Equal": "=", "NotEqual": "!=", "In": "~", "NotIn": "!~"}
 
 def community_tuple(text: str) -> str:
     """`65000:100` as BIRD writes it: `(65000, 100)`."""
-    return f"({', '.join(str(int(part)) for part in text.split(':'))})"
+    return f"({', '.join(text.split(':'))})"
 
 
 def _attribute(text: str) -> str:
@@ -63,14 +63,8 @@ def _conditions(rule: FilterRule, version: int) -> list[str]:
 
 def _prefix(rule: FilterRule, version: int) -> str:
     """The CIDR as written, or a prefix set where prefixLength is there, even empty."""
-    if rule.prefix_length is None:
-        return rule.cidr
-    mask = ip_network(rule.cidr, strict=False).prefixlen
-    longest = 32 if version == 4 else 128
-    low, high = rule.prefix_length.min, rule.prefix_length.max
-    low = mask if low is None else max(mask, low)
-    high = longest if high is None else min(longest, high)
-    return f"[ {rule.cidr}{{{low},{high}}} ]"
+    bounds = prefix_range(rule, version)
+    return rule.cidr if bounds is None else f"[ {rule.cidr}{{{bounds[0]},{bounds[1]}}} ]"
 
 
 def _operation(operation: Operation) -> list[str]:

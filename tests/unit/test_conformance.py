@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def test_there_are_cases() -> None:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("case", FOUND, ids=lambda path: path.name)
 def test_case(case: Path, name: str) -> None:
+    expected = (case / "expected" / name).read_text()
+    assert folded(rendered(case)[name]) == folded(expected)
+
+
+@cache
+def rendered(case: Path) -> dict[str, str]:
     what = YAML(typ="safe").load((case / "case.yaml").read_text())
     given = resources.load([case / "resources.yaml"])
     status = case / "endpoint-status"
@@ -40,5 +47,4 @@ def test_case(case: Path, name: str) -> None:
         environment=what["environment"] or {},
         endpoint_status=load_endpoint_status(status) if status.is_dir() else (),
     )
-    expected = (case / "expected" / name).read_text()
-    assert folded(bird_files(config)[name]) == folded(expected)
+    return bird_files(config)
