@@ -81,7 +81,7 @@ def _list_of_objects(value: Any, at: str = "") -> str:
 def _without_leftovers(body: dict[str, Any]) -> dict[str, Any]:
     """A Service that becomes ClusterIP loses its node ports, as in the API server.
 
-    kube-apiserver, registry/core/service, "type-dependent fields".
+    kube-apiserver calls them the type-dependent fields.
     """
     spec = body.get("spec")
     if body["kind"] != "Service" or not isinstance(spec, dict) or spec.get("type") != "ClusterIP":
