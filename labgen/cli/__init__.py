@@ -25,8 +25,13 @@ _COMMANDS: dict[str, str] = {
     "exec": "labgen.cli.lab:exec_",
     "generate": "labgen.cli.generate:generate",
     "inspect": "labgen.cli.lab:inspect",
+    "kubectl": "labgen.cli.kubernetes:kubectl",
     "logs": "labgen.cli.lab:logs",
+    "minikube": "labgen.cli.kubernetes:minikube",
+    "replay": "labgen.cli.shell:replay",
     "schema": "labgen.cli.generate:schema",
+    "shell": "labgen.cli.shell:shell",
+    "shell-tool": "labgen.cli.shell:shell_tool",
     "verify": "labgen.cli.lab:verify",
     "wire": "labgen.cli.wire:wire",
 }
