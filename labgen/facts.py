@@ -254,7 +254,7 @@ class BlockingRule:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An address that a node's own output says is its own. `daemon` says which daemon printed it."""
+    """An address that a node's own output says is its own. `daemon` is the one that said so."""
 
     node: str
     address: Address

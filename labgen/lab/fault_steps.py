@@ -91,6 +91,8 @@ class Await:
     what: str
 
 
+_INCLUDE = re.compile(r'^include "(?!/)', flags=re.MULTILINE)
+
 # Every `protocol bgp` removed; its closing brace stands at the start of a line, as confd writes it.
 NO_PEERS = Edit(r"^protocol bgp \S+ from bgp_template \{.*?^\}\n", "")
 
@@ -131,8 +133,9 @@ class Injection:
             data = json.loads(text)
             return cls(str(data["name"]), dict(data["bgp"]), tuple(data["bird"]))
         except (ValueError, KeyError, TypeError):
-            raise InputError("the record of the injected fault is damaged",
-                             hint="destroy and deploy the lab") from None  # fmt: skip
+            raise InputError(
+                "the record of the injected fault is damaged", hint="destroy and deploy the lab"
+            ) from None
 
 
 def prepare(plan: FaultPlan, run: Run) -> Injection:
@@ -168,8 +171,10 @@ def heal(plan: FaultPlan, injection: Injection, run: Run) -> None:
         if _stanza(node, run) != stanza:
             _load(node, stanza, run)
         if _stanza(node, run) != stanza:
-            raise LabError(f"{node}: `router bgp` is not what it was before {plan.name}",
-                           hint="labgen destroy and deploy the lab")  # fmt: skip
+            raise LabError(
+                f"{node}: `router bgp` is not what it was before {plan.name}",
+                hint="labgen destroy and deploy the lab",
+            )
 
 
 def _no_wait(condition: Callable[[], bool], what: str) -> None:
@@ -184,15 +189,17 @@ def _apply(step: Step, injection: Injection, run: Run, wait: Wait) -> None:
     elif isinstance(step, EditBird):
         text = _must(step.node, ("cat", BIRD_CONFIG), run)
         # The copy stands elsewhere: what it includes still stands beside the original.
-        text = re.sub(r'^include "(?!/)', f'include "{BIRD_CONFIG_DIRECTORY}/', text, flags=re.M)
+        text = _INCLUDE.sub(f'include "{BIRD_CONFIG_DIRECTORY}/', text)
         _write(step.node, SCRATCH_BIRD, edited(step.node, text, step.edits) + step.append, run)
         _configure(step.node, SCRATCH_BIRD, run)
     elif isinstance(step, EditBgp):
         text = edited(step.node, injection.bgp[step.node], step.edits)
         _load(step.node, _with(text, step.append), run)
     else:
-        wait(lambda: re.search(step.pattern, run(step.node, step.argv, None).stdout) is not None,
-             f"{step.node}: {step.what}")  # fmt: skip
+        wait(
+            lambda: re.search(step.pattern, run(step.node, step.argv, None).stdout) is not None,
+            f"{step.node}: {step.what}",
+        )
 
 
 def edited(node: str, text: str, edits: Sequence[Edit]) -> str:
@@ -200,8 +207,10 @@ def edited(node: str, text: str, edits: Sequence[Edit]) -> str:
     for edit in edits:
         text, count = re.subn(edit.pattern, edit.by, text, flags=re.MULTILINE | re.DOTALL)
         if not count:
-            raise LabError(f"{node}: its configuration has nothing like {edit.pattern!r}",
-                           hint="this fault does not fit this lab")  # fmt: skip
+            raise LabError(
+                f"{node}: its configuration has nothing like {edit.pattern!r}",
+                hint="this fault does not fit this lab",
+            )
     return text
 
 

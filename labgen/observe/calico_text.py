@@ -112,7 +112,7 @@ def _status_rows(lines: Iterable[Line]) -> Iterator[PeerReport]:
 
 
 def routes(lines: Sequence[Line]) -> Facts:
-    """`show route …`: what a table holds, and with `noexport`, what a protocol does not announce."""
+    """`show route …`: a table's routes, or with `noexport` what a protocol does not announce."""
     found: list[RouteFact] = []
     held_back: list[NotExported] = []
     prefix, protocol, reading = "", "", False

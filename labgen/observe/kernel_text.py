@@ -96,7 +96,7 @@ def self_ips(lines: Sequence[Line]) -> Iterator[SelfIp]:
     found, services, depth, listing = None, set[str](), 0, False
     for line in lines:
         text = line.text.strip()
-        if (match := re.match(r"net self (\S+) \{", text)) is not None:
+        if re.match(r"net self (\S+) \{", text):
             start, found, services, depth, listing = line, None, set(), 1, False
             continue
         if start is None:

@@ -211,7 +211,8 @@ def identities(lines: Iterable[Line]) -> Iterator[Identity]:
     """Addresses that the router says are its own."""
     for line in lines:
         match = re.match(
-            r"BGP router identifier ([\d.]+)|.*local router ID is ([\d.]+)|Local host: ([\d.a-fA-F:]+),",
+            r"BGP router identifier ([\d.]+)|.*local router ID is ([\d.]+)"
+            r"|Local host: ([\d.a-fA-F:]+),",
             line.text,
         )
         found = address(next(g for g in match.groups() if g)) if match else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from labgen.bgp.conversation import Conversation
@@ -20,7 +21,7 @@ _COLLISION = (6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One pair's conversations, sorted by what they show. `tail` is since the last session's end."""
+    """A pair's conversations, sorted by what they show. `tail` is since the last session's end."""
 
     alive: Conversation | None
     established: tuple[Conversation, ...]
@@ -28,30 +29,35 @@ class Outcome:
     last_established: Conversation | None
 
     def unanswered(self, client: Address) -> tuple[Conversation, ...]:
-        return tuple(c for c in self._from(client) if c.unanswered)
+        return self._now(client, lambda c: c.unanswered)
 
     def refused(self, client: Address) -> tuple[Conversation, ...]:
-        return tuple(c for c in self._from(client) if c.refused)
+        return self._now(client, lambda c: c.refused)
 
     def half_open(self, client: Address) -> tuple[Conversation, ...]:
         """SYN-ACKs came, again and again, and the client did not take them."""
-        return tuple(
-            c
-            for c in self._from(client)
-            if not c.handshake_complete
-            and len(c.from_server.syns) >= _HANDSHAKE_STALLS
-            and len(c.from_client.syns) >= _HANDSHAKE_STALLS
-            and not c.messages
+        return self._now(
+            client,
+            lambda c: (
+                not c.handshake_complete
+                and len(c.from_server.syns) >= _HANDSHAKE_STALLS
+                and len(c.from_client.syns) >= _HANDSHAKE_STALLS
+                and not c.messages
+            ),
         )
 
     def reset_by(self, address: Address) -> tuple[Conversation, ...]:
-        """Connections that this end reset or closed after the other's OPEN, before sending its own."""
+        """Connections that this end reset or closed after the other's OPEN, without its own."""
+        clients = {c.client.address for c in self.tail}
         return tuple(
-            c for c in self.tail if _reset_after_open(c, address) and not self._collides(c)
+            c
+            for client in clients
+            for c in self._now(client, lambda c: _reset_after_open(c, address))
+            if not self._collides(c)
         )
 
     def _collides(self, c: Conversation) -> bool:
-        """Dialled from both ends at once, one of the two is always closed (RFC 4271 section 6.8)."""
+        """Dialled from both ends at once, one of the two is closed (RFC 4271 section 6.8)."""
         return any(
             o.client.address == c.server.address
             and o.handshake_complete
@@ -75,8 +81,17 @@ class Outcome:
             and (c.messages or c.from_client.octets or c.from_server.octets)
         )
 
-    def _from(self, client: Address) -> tuple[Conversation, ...]:
-        return tuple(c for c in self.tail if c.client.address == client)
+    def _now(
+        self, client: Address, kind: Callable[[Conversation], bool]
+    ) -> tuple[Conversation, ...]:
+        """All attempts of a kind, if that is how this end's attempts fail of late.
+
+        A single SYN at the end may be on its way still; it says nothing.
+        """
+        mine = [c for c in self.tail if c.client.address == client]
+        if len(mine) > 1 and mine[-1].unanswered and len(mine[-1].from_client.syns) == 1:
+            mine.pop()
+        return tuple(c for c in mine if kind(c)) if mine and kind(mine[-1]) else ()
 
 
 def outcome(conversations: tuple[Conversation, ...]) -> Outcome:
@@ -96,7 +111,18 @@ def _lives(last: Conversation, conversations: tuple[Conversation, ...]) -> bool:
     if ended(last) or errors(last):
         return False
     began = last.established.time_ns if last.established else last.first.time_ns
-    return not any(c.first.time_ns > began + _SETTLED_NS for c in conversations if c is not last)
+    heard = _both_heard(last)
+    return not any(
+        c.first.time_ns > max(began + _SETTLED_NS, heard) for c in conversations if c is not last
+    )
+
+
+def _both_heard(conversation: Conversation) -> int:
+    """Until when both ends sent messages: whoever dials before that is no sign of an end."""
+    lasts: dict[Address, int] = {}
+    for message in conversation.messages:
+        lasts[message.src.address] = message.time_ns
+    return min(lasts.values(), default=0)
 
 
 def ended(conversation: Conversation) -> bool:

@@ -38,7 +38,7 @@ def _got_further(result: Outcome) -> bool:
     return any(c.handshake_complete for c in result.tail if c is not result.last_established)
 
 
-# refused -------------------------------------------------------------------------------------
+# refused.
 
 
 def _refused(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
@@ -76,7 +76,7 @@ def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...])
             (*ports, *lines),
         )
         return
-    if scene.role(server) is Role.CALICO and (silent := _runs_without_peers(scene, pair, server)):
+    if scene.role(server) is Role.CALICO and (silent := _runs_without_peers(scene, server)):
         yield decided(
             "bgppeer-missing",
             subject,
@@ -129,6 +129,11 @@ def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
             and socket.local_port != _BGP
         ):
             yield str(socket.quote)
+    yield from _dialled_elsewhere(scene)
+
+
+def _dialled_elsewhere(scene: Scene) -> Iterator[str]:
+    """Connections that a node takes on another port: its mesh peers know the port."""
     for pair in scene.pairs:
         for c in pair.conversations:
             calico = scene.role(c.server.address) is Role.CALICO
@@ -137,8 +142,8 @@ def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
                 break
 
 
-def _runs_without_peers(scene: Scene, pair: Pair, server: Address) -> tuple[str, ...]:
-    """Proof that the node's BIRD runs and has no peer: it dials nobody, and its output lists none."""
+def _runs_without_peers(scene: Scene, server: Address) -> tuple[str, ...]:
+    """Proof that the node's BIRD runs and has no peer: it dials nobody, its output lists none."""
     facts = scene.facts
     dials = any(c.client.address == server for p in scene.pairs for c in p.conversations)
     if dials or any(
@@ -169,7 +174,7 @@ def _is_on(scene: Scene, socket: Socket, address: Address) -> bool:
     return scene.role(address) is (Role.CALICO if bird else Role.ROUTER)
 
 
-# unanswered ----------------------------------------------------------------------------------
+# unanswered.
 
 
 def _half_open(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
@@ -338,7 +343,7 @@ def _md5(scene: Scene, pair: Pair, found: tuple[Conversation, ...]) -> Iterator[
     )
 
 
-# one direction only ----------------------------------------------------------------------------
+# one direction only.
 
 
 def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
@@ -369,7 +374,7 @@ def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
             )
 
 
-# nothing on the wire ------------------------------------------------------------------------------
+# nothing on the wire.
 
 
 def unresolved(scene: Scene) -> Iterator[Cause]:
@@ -382,7 +387,7 @@ def unresolved(scene: Scene) -> Iterator[Cause]:
             if question.replies or question.requests < _ARP_TRIES:
                 continue
             if question.target in wanted or _knows_no_better(scene, question):
-                yield _no_arp(scene, question, asked_for=question.target in wanted)
+                yield _no_arp(question, asked_for=question.target in wanted)
 
 
 def _knows_no_better(scene: Scene, question: ArpQuestion) -> bool:
@@ -390,10 +395,13 @@ def _knows_no_better(scene: Scene, question: ArpQuestion) -> bool:
     return not scene.pairs and question.sender != question.target
 
 
-def _no_arp(scene: Scene, question: ArpQuestion, *, asked_for: bool) -> Cause:
+def _no_arp(question: ArpQuestion, *, asked_for: bool) -> Cause:
     ends = sorted((question.sender, question.target), key=lambda a: a.packed)
     subject = f"{ends[0]} ↔ {ends[1]}"
-    text = f"{question.sender} asks for {question.target} {question.requests} times and nobody answers."
+    text = (
+        f"{question.sender} asks for {question.target} {question.requests} times and nobody "
+        "answers."
+    )
     line = (at(question.last, f"ARP who-has {question.target} tell {question.sender}, unanswered"),)
     if asked_for:
         return decided("host-unreachable", subject, Rank.UNANSWERED, text, line)

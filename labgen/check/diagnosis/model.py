@@ -9,7 +9,7 @@ from labgen.check.diagnosis.faults import FAULTS, Fault
 
 
 class Confidence(Enum):
-    """DECIDED: the evidence admits no other fault of the table. POSSIBLE: it does, see `decides`."""
+    """DECIDED: the evidence admits no other fault. POSSIBLE: it does, and `decides` says more."""
 
     DECIDED = "decided"
     POSSIBLE = "possible"
@@ -104,9 +104,7 @@ def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
             )
     settled = {c.subject for c in merged.values() if c.confidence is Confidence.DECIDED}
     return tuple(
-        c
-        for c in merged.values()
-        if c.confidence is Confidence.DECIDED or c.subject not in settled
+        c for c in merged.values() if c.confidence is Confidence.DECIDED or c.subject not in settled
     )
 
 

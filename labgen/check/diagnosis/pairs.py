@@ -144,11 +144,7 @@ def _roles(facts: Facts) -> dict[Address, Role]:
             weak.setdefault(identity.address, role)
     for report in facts.peers:
         _from_report(report, weak)
-    for event in facts.events:
-        if event.peer is not None:
-            mesh = event.protocol.startswith("Mesh_")
-            calico = event.daemon.is_calico and not mesh
-            weak.setdefault(event.peer, Role.ROUTER if calico else Role.CALICO)
+    _from_events(facts.events, weak)
     for address, role in (*weak.items(), *_by_ttl(facts.captures)):
         roles.setdefault(address, role)
     for capture in facts.captures:
@@ -157,8 +153,16 @@ def _roles(facts: Facts) -> dict[Address, Role]:
     return roles
 
 
+def _from_events(events: Iterable[LogEvent], weak: dict[Address, Role]) -> None:
+    for event in events:
+        if event.peer is not None:
+            mesh = event.protocol.startswith("Mesh_")
+            calico = event.daemon.is_calico and not mesh
+            weak.setdefault(event.peer, Role.ROUTER if calico else Role.CALICO)
+
+
 def _by_ttl(captures: Iterable[Capture]) -> Iterator[tuple[Address, Role]]:
-    """The weakest hint: FRR dials iBGP with TTL 255, Calico's BIRD (multihop) with the host's 64."""
+    """The weakest hint: FRR dials iBGP with TTL 255, Calico's BIRD with the host's 64."""
     for capture in captures:
         for session in capture.sessions:
             for conversation in session.conversations:

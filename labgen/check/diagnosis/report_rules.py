@@ -148,7 +148,10 @@ def _report(scene: Scene, report: PeerReport) -> Iterator[Cause]:
 
 
 def _no_answer(where: str, text: str, line: tuple[str, ...]) -> Iterator[Cause]:
-    decides = "a capture of tcp port 179 at both ends, and nstat -az 'TcpExtTCPMD5*' TcpExtIPReversePathFilter"
+    decides = (
+        "a capture of tcp port 179 at both ends, and nstat -az 'TcpExtTCPMD5*' "
+        "TcpExtIPReversePathFilter"
+    )
     yield possible(
         "tcp-179-filtered",
         where,

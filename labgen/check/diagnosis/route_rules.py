@@ -61,7 +61,7 @@ def causes(scene: Scene) -> Iterator[Cause]:
     yield from _shared_identifier(scene, ups)
 
 
-# NEXT_HOP --------------------------------------------------------------------------------------
+# NEXT_HOP.
 
 
 def _next_hops(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
@@ -109,7 +109,10 @@ def _odd_hop(
                 continue
             line = at(event.message.seen, f"UPDATE {sender} > {receiver}: {prefix} NEXT_HOP {hop}")
             identity = opened is not None and opened.bgp_identifier == hop
-            text = f"{scene.name(sender)} announces {prefix} with NEXT_HOP {hop}, which is neither its address here"
+            text = (
+                f"{scene.name(sender)} announces {prefix} with NEXT_HOP {hop}, which is neither "
+                "its address here"
+            )
             if identity:
                 yield decided(
                     "next-hop-unreachable",
@@ -149,7 +152,7 @@ def _reachable(scene: Scene, hop: Address, pair: Pair) -> bool:
     return any(hop in net for net in connected)
 
 
-# loops -------------------------------------------------------------------------------------------
+# loops.
 
 
 def _cluster_loop(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
@@ -282,7 +285,7 @@ def _meshed(scene: Scene, node: Address) -> bool:
     )
 
 
-# routes that are not passed on ---------------------------------------------------------------------
+# routes that are not passed on.
 
 
 def _export_filter(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
@@ -426,7 +429,7 @@ def _no_peers_in_texts(scene: Scene) -> tuple[str, ...]:
     return tuple(lines[:4])
 
 
-# identifiers ---------------------------------------------------------------------------------------
+# identifiers.
 
 
 def _shared_identifier(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
