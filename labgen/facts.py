@@ -152,6 +152,17 @@ class NextHopFact:
 
 
 @dataclass(frozen=True, slots=True)
+class BfdReport:
+    """A BFD session as one end sees it. `multihop` None: the output does not say."""
+
+    daemon: Daemon
+    peer: Address
+    up: bool
+    multihop: bool | None
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
 class Counter:
     """A kernel counter under nstat's name."""
 
@@ -271,6 +282,7 @@ class Facts:
     routes: tuple[RouteFact, ...] = ()
     not_exported: tuple[NotExported, ...] = ()
     next_hops: tuple[NextHopFact, ...] = ()
+    bfd: tuple[BfdReport, ...] = ()
     counters: tuple[Counter, ...] = ()
     sockets: tuple[Socket, ...] = ()
     configs: tuple[SpeakerConfig, ...] = ()

@@ -8,7 +8,7 @@ from labgen.check.diagnosis.attempts import errors, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
-from labgen.facts import Daemon, LogEvent, PeerReport, Said
+from labgen.facts import BfdReport, Daemon, LogEvent, PeerReport, Said
 
 
 def subject_of(scene: Scene, peer: Address | None, node: str) -> str:
@@ -336,6 +336,7 @@ def _bfd(scene: Scene) -> Iterator[Cause]:
                     at(back.first, f"BFD {back.src} > {back.dst} udp/{back.port}"),
                 ),
             )
+    yield from _bfd_reports(scene)
     downs = _events(scene, Said.BFD_DOWN)
     if not downs:
         return
@@ -353,3 +354,29 @@ def _bfd(scene: Scene) -> Iterator[Cause]:
                 f"BFD with {peer} went down and took the BGP session with it.",
                 _quotes(downs),
             )
+
+
+def _bfd_reports(scene: Scene) -> Iterator[Cause]:
+    """Both ends run BFD for each other, and it is not up. At one end only it harms nobody."""
+    bird = [b for b in scene.facts.bfd if b.daemon is Daemon.BIRD]
+    router = [b for b in scene.facts.bfd if b.daemon is not Daemon.BIRD]
+    for pair in scene.pairs:
+        ours = [b for b in bird if b.peer in pair.ends and _of_pair(scene, b, pair)]
+        theirs = [b for b in router if b.peer in pair.ends and _of_pair(scene, b, pair)]
+        if not ours or not theirs or all(b.up for b in (*ours, *theirs)):
+            continue
+        kinds = {b.multihop for b in ours if b.multihop is not None}
+        kinds |= {b.multihop for b in theirs if b.multihop is not None}
+        why = ": one end is single-hop (udp/3784), the other multihop (udp/4784)"
+        yield decided(
+            "bfd-mismatch",
+            pair.subject,
+            Rank.ROUTES,
+            f"Both ends run BFD for each other, and it is not up{why if len(kinds) > 1 else ''}.",
+            tuple(str(b.quote) for b in (*ours[:2], *theirs[:2])),
+        )
+
+
+def _of_pair(scene: Scene, report: BfdReport, pair: Pair) -> bool:
+    known = scene.facts.addresses_of(report.quote.node)
+    return not known or pair.other(report.peer) in known

@@ -280,9 +280,10 @@ def _meshed(scene: Scene, node: Address) -> bool:
     """The node has mesh sessions that the capture does not show (taken at the router)."""
     if any(node in p.ends and scene.role(p.other(node)) is Role.CALICO for p in scene.pairs):
         return True
-    return any(e.protocol.startswith("Mesh_") for e in scene.facts.events) or any(
-        "esh" in p.name for p in scene.facts.peers
-    )
+    listed = [p for p in scene.facts.peers if p.daemon.is_calico]
+    if listed:
+        return any("esh" in p.name for p in listed)
+    return any(e.protocol.startswith("Mesh_") for e in scene.facts.events)
 
 
 # routes that are not passed on.
@@ -406,11 +407,12 @@ def _hears(scene: Scene, ups: list[_Up], mine: dict[Address, _Up], node: Address
 
 
 def _mesh_in_texts(scene: Scene, nodes: list[Address]) -> bool:
+    """The nodes peer with each other now. A log tells of the past: it counts where nothing else."""
     named = {p.address for p in scene.facts.peers if p.daemon.is_calico}
-    named |= {e.peer for e in scene.facts.events if e.daemon is Daemon.BIRD}
-    named |= {
-        n.address for c in scene.facts.configs if c.daemon is Daemon.BIRD for n in c.neighbors
-    }
+    if not named:
+        named = {e.peer for e in scene.facts.events if e.daemon is Daemon.BIRD}
+        birds = [c for c in scene.facts.configs if c.daemon is Daemon.BIRD]
+        named |= {n.address for c in birds for n in c.neighbors}
     return bool(named & set(nodes))
 
 

@@ -129,7 +129,7 @@ def _notification(
         yield decided(
             "administrative-shutdown",
             pair.subject,
-            Rank.QUIET,
+            Rank.MASKED,
             f"{scene.name(sender)} ended the session on purpose: {body.name}.",
             (shown,),
         )
