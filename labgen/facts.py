@@ -255,6 +255,14 @@ class SelfIp:
 
 
 @dataclass(frozen=True, slots=True)
+class Unresolved:
+    """An address whose link-layer address the kernel could not find out (`ip neigh`: FAILED)."""
+
+    address: Address
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
 class BlockingRule:
     """A packet-filter rule that drops or refuses BGP or BFD. `protocol` is tcp or udp."""
 
@@ -290,6 +298,7 @@ class Facts:
     settings: tuple[CalicoSetting, ...] = ()
     self_ips: tuple[SelfIp, ...] = ()
     rules: tuple[BlockingRule, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
     identities: tuple[Identity, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     unread: tuple[tuple[str, str], ...] = ()

@@ -138,6 +138,12 @@ class Injection:
             ) from None
 
 
+def listener_gone(node: str) -> Await:
+    """BIRD closes its listening socket some moments after its last BGP protocol is gone."""
+    argv = ("ss", "-Hltnp")
+    return Await(node, argv, r'(?s)\A(?!.*"bird")', "BIRD's listening socket closed")
+
+
 def prepare(plan: FaultPlan, run: Run) -> Injection:
     """What has to be kept before anything is changed. Save it, then `inject`."""
     routers = dict.fromkeys(s.node for s in plan.inject if isinstance(s, EditBgp))
@@ -151,11 +157,11 @@ def inject(plan: FaultPlan, injection: Injection, run: Run, wait: Wait) -> None:
         for step in plan.inject:
             _apply(step, injection, run, wait)
     except Exception:
-        heal(plan, injection, run)
+        heal(plan, injection, run, wait)
         raise
 
 
-def heal(plan: FaultPlan, injection: Injection, run: Run) -> None:
+def heal(plan: FaultPlan, injection: Injection, run: Run, wait: Wait) -> None:
     """Take the fault out; does no harm where it is out already.
 
     Raises LabError when a node is not as it was before.
@@ -164,7 +170,8 @@ def heal(plan: FaultPlan, injection: Injection, run: Run) -> None:
         run(command.node, command.argv, command.stdin)
     for node in injection.bird:
         if plan.restarts:
-            _apply(EditBird(node, (NO_PEERS,)), injection, run, _no_wait)
+            _apply(EditBird(node, (NO_PEERS,)), injection, run, wait)
+            _apply(listener_gone(node), injection, run, wait)
         _configure(node, BIRD_CONFIG, run)
         run(node, ("rm", "-f", SCRATCH_BIRD), None)
     for node, stanza in injection.bgp.items():
@@ -175,10 +182,6 @@ def heal(plan: FaultPlan, injection: Injection, run: Run) -> None:
                 f"{node}: `router bgp` is not what it was before {plan.name}",
                 hint="labgen destroy and deploy the lab",
             )
-
-
-def _no_wait(condition: Callable[[], bool], what: str) -> None:
-    del condition, what
 
 
 def _apply(step: Step, injection: Injection, run: Run, wait: Wait) -> None:

@@ -26,6 +26,7 @@ from labgen.lab.fault_steps import (
     EditBird,
     FaultPlan,
     Step,
+    listener_gone,
 )
 
 _EBGP_AS = 65000
@@ -337,7 +338,8 @@ def _g16(t: Target) -> _Parts:
     moved = EditBird(t.node, append="listen bgp port 1790;\n")
     shut = _filter(t.router, f"ip saddr {t.node_address} tcp dport 179 reject with tcp reset")
     # The listener moves only when no protocol holds it.
-    steps: list[Step] = [EditBird(t.node, (NO_PEERS,)), shut, moved, _clear(t)]
+    gone = listener_gone(t.node)
+    steps: list[Step] = [EditBird(t.node, (NO_PEERS,)), gone, shut, moved, _clear(t)]
     return steps, _unfilter(t.router)
 
 
@@ -488,7 +490,8 @@ _LISTENER = (
 @_fault("G26", "port-179-taken", "BIRD: Error: No listening socket", restarts=True)
 def _g26(t: Target) -> _Parts:
     taken = Command(t.node, ("python3", "-c", _LISTENER))
-    return [EditBird(t.node, (NO_PEERS,)), taken, EditBird(t.node)], _end_process(t.node)
+    free: list[Step] = [EditBird(t.node, (NO_PEERS,)), listener_gone(t.node)]
+    return [*free, taken, EditBird(t.node)], _end_process(t.node)
 
 
 @_fault("G27", "bfd-mismatch", "BFD single-hop at one end, multihop at the other: never up")
@@ -510,6 +513,7 @@ def _aside(t: Target, config: str, *options: str) -> list[Step]:
     return [
         Command(t.node, ("python3", "-c", config)),
         EditBird(t.node, (NO_PEERS,)),
+        listener_gone(t.node),
         Command(t.node, ("mv", BIRD_SOCKET, _SECOND_SOCKET)),
         Command(t.node, second),
     ]

@@ -136,6 +136,7 @@ def read_text(name: str, text: str) -> Facts:
         configs=(*config_text.router(lines), *config_text.bird(lines)),
         self_ips=tuple(kernel_text.self_ips(lines)),
         rules=tuple(kernel_text.rules(lines)),
+        unresolved=tuple(kernel_text.unresolved(lines)),
         identities=(
             *calico_text.identities(lines),
             *router_text.identities(lines),
@@ -169,6 +170,7 @@ def _kind(facts: Facts) -> str:
         "settings",
         "self_ips",
         "rules",
+        "unresolved",
     )
     return (
         ", ".join(name.replace("_", " ") for name in names if getattr(facts, name)) or "identities"

@@ -45,10 +45,11 @@ def alive(scene: Scene, peer: Address | None, quote_node: str = "") -> bool:
     pairs = [p for p in scene.pairs if peer in p.ends]
     known = scene.facts.addresses_of(quote_node)
     pairs = [p for p in pairs if not known or p.other(peer) in known] or pairs
-    return bool(pairs) and all(_up(p) for p in pairs)
+    return bool(pairs) and all(is_up(p) for p in pairs)
 
 
-def _up(pair: Pair) -> bool:
+def is_up(pair: Pair) -> bool:
+    """The session is up, by the wire if it was seen there, else by its daemons."""
     if pair.conversations:
         return outcome(pair.conversations).alive is not None
     if pair.reports:
@@ -261,12 +262,12 @@ def _finished(scene: Scene, event: LogEvent) -> bool:
 def _someone_up(scene: Scene, node: str) -> bool:
     known = scene.facts.addresses_of(node)
     pairs = [p for p in scene.pairs if not known or set(p.ends) & known]
-    return any(_up(p) for p in pairs)
+    return any(is_up(p) for p in pairs)
 
 
 def _someone_down(scene: Scene) -> bool:
     arp = any(not q.replies for c in scene.facts.captures for q in c.arp)
-    return arp or any(not _up(p) for p in scene.pairs)
+    return arp or any(not is_up(p) for p in scene.pairs)
 
 
 def _next_hop_tracking(scene: Scene) -> Iterator[Cause]:
@@ -321,7 +322,8 @@ def _policy(scene: Scene) -> Iterator[Cause]:
 
 def _bfd(scene: Scene) -> Iterator[Cause]:
     """BFD of two kinds: one end sends to 3784, the other to 4784 (RFC 5881, RFC 5883)."""
-    flows = [f for c in scene.facts.captures for f in c.bfd]
+    # Of now speak the daemons; a capture also holds what was healed since.
+    flows = [f for c in scene.facts.captures for f in c.bfd if scene.history]
     for flow in flows:
         back = next((f for f in flows if (f.src, f.dst) == (flow.dst, flow.src)), None)
         if back is not None and flow.port < back.port:

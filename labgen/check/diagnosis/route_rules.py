@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -9,11 +10,14 @@ from ipaddress import ip_network
 from labgen.bgp.attributes import ClusterList, PathAttributes
 from labgen.bgp.conversation import Conversation, RouteEvent
 from labgen.check.diagnosis.attempts import outcome
-from labgen.check.diagnosis.daemon_rules import subject_of
+from labgen.check.diagnosis.daemon_rules import is_up, subject_of
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address, Network
 from labgen.facts import Daemon, Said
+
+# BIRD ends a BGP route's line with its last AS and origin: `(100/0) [AS65000i]`.
+_LEARNT = re.compile(r"\[(?:AS\d+)?[ie?]\]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def _next_hops(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
         mine = [r for r in shown if r.next_hop == hop]
         yield decided(
             "next-hop-unreachable",
-            subject_of(scene, hop, mine[0].quote.node),
+            subject_of(scene, mine[0].peer or hop, mine[0].quote.node),
             Rank.ROUTES,
             f"{mine[0].prefix} is not usable: its next hop {hop} cannot be reached.",
             tuple(str(r.quote) for r in mine[:4]),
@@ -135,7 +139,8 @@ def _odd_hop(
 
 def _reachable(scene: Scene, hop: Address, pair: Pair) -> bool:
     """The next hop is a speaker's address, answers ARP, or lies on a network the ends are on."""
-    if hop in pair.ends or any(hop in p.ends for p in scene.pairs) or hop.is_link_local:
+    talking = (p.ends for p in scene.pairs if p.conversations)
+    if hop in pair.ends or any(hop in ends for ends in talking) or hop.is_link_local:
         return True
     if any(q.target == hop and q.replies for c in scene.facts.captures for q in c.arp):
         return True
@@ -278,8 +283,10 @@ def _has_otherwise(
 
 def _meshed(scene: Scene, node: Address) -> bool:
     """The node has mesh sessions that the capture does not show (taken at the router)."""
-    if any(node in p.ends and scene.role(p.other(node)) is Role.CALICO for p in scene.pairs):
-        return True
+    for pair in scene.pairs:
+        mesh = node in pair.ends and scene.role(pair.other(node)) is Role.CALICO
+        if mesh and not pair.conversations and is_up(pair):
+            return True
     listed = [p for p in scene.facts.peers if p.daemon.is_calico]
     if listed:
         return any("esh" in p.name for p in listed)
@@ -331,14 +338,12 @@ def _held_back_in_text(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
     found = [
         (n.prefix, n.peer, n.protocol, n.quote)
         for n in facts.not_exported
-        if "[direct" not in n.quote.text
-        and "[static" not in n.quote.text
-        and "[kernel" not in n.quote.text
+        if _LEARNT.search(n.quote.text)
     ]
     found += [
         (e.prefix, e.peer, e.protocol, e.quote)
         for e in facts.events
-        if e.said is Said.FILTERED and e.prefix is not None and " dev " not in e.quote.text
+        if e.said is Said.FILTERED and e.prefix is not None and " via " in e.quote.text
     ]
     for prefix, peer, protocol, quote in found:
         if _covered(scene, prefix) or peer is None or prefix.prefixlen == 0:
@@ -350,8 +355,7 @@ def _held_back_in_text(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
             subject_of(scene, peer, quote.node),
             Rank.ROUTES,
             f"{protocol} does not pass {prefix} on: the export filter lets through only what an "
-            "IPPool, "
-            "a block or a service range covers.",
+            "IPPool, a block or a service range covers.",
             (str(quote),),
         )
 

@@ -197,7 +197,7 @@ def test_inject_changes_the_lab_and_heal_changes_it_back(name: str) -> None:
     injection = prepare(plan, lab.run)
     inject(plan, injection, lab.run, wait)
     assert lab.state() != before
-    heal(plan, Injection.from_json(injection.to_json()), lab.run)
+    heal(plan, Injection.from_json(injection.to_json()), lab.run, wait)
     assert lab.state() == before
 
 
@@ -205,7 +205,7 @@ def test_inject_changes_the_lab_and_heal_changes_it_back(name: str) -> None:
 def test_heal_without_fault_does_no_harm(name: str) -> None:
     lab, plan = FakeLab(), plan_of(name, TARGET)
     before = lab.state()
-    heal(plan, prepare(plan, lab.run), lab.run)
+    heal(plan, prepare(plan, lab.run), lab.run, wait)
     assert lab.state() == before
 
 
