@@ -12,6 +12,7 @@ from labgen.evidence import Address
 # An end that dials this long after the session was Established does not think it is. A colliding
 # dial (RFC 4271 section 6.8) comes within the same second or two.
 _SETTLED_NS = 5_000_000_000
+_TEARDOWN_NS = 3_000_000_000
 _HANDSHAKE_STALLS = 2  # SYN-ACKs repeated this often were not heard
 
 # Cease subcodes that are no fault by themselves: a person or a configuration ended the session.
@@ -94,11 +95,17 @@ class Outcome:
         return tuple(c for c in mine if kind(c)) if mine and kind(mine[-1]) else ()
 
 
-def outcome(conversations: tuple[Conversation, ...]) -> Outcome:
-    """Sort a pair's conversations. They are in time order."""
+def outcome(conversations: tuple[Conversation, ...], capture_end_ns: int = 0) -> Outcome:
+    """Sort a pair's conversations. They are in time order.
+
+    `capture_end_ns` is when the capture's last conversation ended, 0 where that is not known.
+    """
     established = tuple(c for c in conversations if c.state.name == "ESTABLISHED")
     last = established[-1] if established else None
-    alive = last if last is not None and _lives(last, conversations) else None
+    lives = last is not None and (
+        _lives(last, conversations) or _closing(last, conversations, capture_end_ns)
+    )
+    alive = last if lives else None
     if last is None:
         tail = conversations
     else:
@@ -115,6 +122,17 @@ def _lives(last: Conversation, conversations: tuple[Conversation, ...]) -> bool:
     return not any(
         c.first.time_ns > max(began + _SETTLED_NS, heard) for c in conversations if c is not last
     )
+
+
+def _closing(last: Conversation, all_: tuple[Conversation, ...], capture_end_ns: int) -> bool:
+    """The session ended in order with the capture: what was looked at was taken down.
+
+    Without any error, with nobody dialling again, and with nothing else going on afterwards.
+    """
+    faults = [n for n in errors(last) if not on_purpose(n)]
+    ended_last = capture_end_ns and last.last.time_ns >= capture_end_ns - _TEARDOWN_NS
+    dialled = any(c.first.time_ns > last.last.time_ns for c in all_)
+    return bool(ended(last) and not faults and ended_last and not dialled)
 
 
 def _both_heard(conversation: Conversation) -> int:

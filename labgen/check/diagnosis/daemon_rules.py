@@ -51,7 +51,7 @@ def alive(scene: Scene, peer: Address | None, quote_node: str = "") -> bool:
 def is_up(pair: Pair) -> bool:
     """The session is up, by the wire if it was seen there, else by its daemons."""
     if pair.conversations:
-        return outcome(pair.conversations).alive is not None
+        return outcome(pair.conversations, pair.capture_end).alive is not None
     if pair.reports:
         return all(r.established for r in pair.reports)
     ups = [e for e in pair.events if e.said in (Said.UP, Said.DOWN)]
@@ -126,7 +126,9 @@ def _unexpected(scene: Scene) -> Iterator[Cause]:
 def _subject_by_reset(scene: Scene, peer: Address, node: str) -> str:
     """Among the pairs of this peer, the one whose other end resets it."""
     for pair in scene.pairs:
-        if peer in pair.ends and outcome(pair.conversations).reset_by(pair.other(peer)):
+        if peer in pair.ends and outcome(pair.conversations, pair.capture_end).reset_by(
+            pair.other(peer)
+        ):
             return pair.subject
     return subject_of(scene, peer, node)
 
@@ -150,7 +152,7 @@ def _missing_neighbor(scene: Scene) -> Iterator[Cause]:
     routers = [c for c in scene.facts.configs if c.daemon is Daemon.FRR and c.neighbors]
     for pair in scene.pairs:
         for server in pair.ends:
-            found = outcome(pair.conversations).reset_by(server)
+            found = outcome(pair.conversations, pair.capture_end).reset_by(server)
             client = pair.other(server)
             mine = [c for c in routers if scene.role(server) is not Role.CALICO]
             if not found or not mine or any(errors(c) for c in pair.conversations):

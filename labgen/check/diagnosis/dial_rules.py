@@ -20,7 +20,7 @@ _BGP = 179
 
 def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
     """Every cause that the pair's connection attempts show."""
-    result = outcome(pair.conversations)
+    result = outcome(pair.conversations, pair.capture_end)
     if result.alive is not None:
         if scene.history:
             yield from _masked(scene, pair)

@@ -55,7 +55,7 @@ def _no_arp(question: ArpQuestion, *, asked_for: bool) -> Cause:
 def both_passive(scene: Scene) -> Iterator[Cause]:
     """Both ends of a pair wait for the other, as their outputs or configurations say."""
     for pair in scene.pairs:
-        if pair.conversations and outcome(pair.conversations).alive is not None:
+        if pair.conversations and outcome(pair.conversations, pair.capture_end).alive is not None:
             continue
         lines = [_passive(scene, pair, end) for end in pair.ends]
         if all(lines):

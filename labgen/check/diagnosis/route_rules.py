@@ -55,7 +55,8 @@ def causes(scene: Scene) -> Iterator[Cause]:
     ups = [
         _Up(pair, alive)
         for pair in scene.pairs
-        if pair.conversations and (alive := outcome(pair.conversations).alive) is not None
+        if pair.conversations
+        and (alive := outcome(pair.conversations, pair.capture_end).alive) is not None
     ]
     yield from _next_hops(scene, ups)
     yield from _cluster_loop(scene, ups)

@@ -25,7 +25,7 @@ _INITIAL_TTLS = {32, 64, 128, 255}
 
 def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
     """Every cause that the wire shows for this pair."""
-    result = outcome(pair.conversations)
+    result = outcome(pair.conversations, pair.capture_end)
     if result.alive is not None:
         yield from _black_hole(pair, (result.alive,))
         if scene.history:
