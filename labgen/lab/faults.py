@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labgen.design.model import Daemon, Design, Speaker
+from labgen.design.model import Daemon, Design, Interface, Speaker
 from labgen.errors import InputError
 from labgen.lab.fault_steps import (
     BIRD_CONFIG_DIRECTORY,
@@ -48,6 +48,9 @@ class Target:
     node: str
     node_address: str
     others: tuple[tuple[str, str], ...]
+    router_interface: str = "eth1"
+    node_interface: str = "eth1"
+    node_mac: str = ""
 
     @property
     def nodes(self) -> tuple[tuple[str, str], ...]:
@@ -62,7 +65,7 @@ def target_of(design: Design, node: str | None = None) -> Target:
         peers = {end.node for s in design.sessions_of(router.node) for end in s.ends}
         fitting = [s for s in birds if s.node in peers and node in (None, s.node)]
         if fitting:
-            return _target(router, fitting[0], birds)
+            return _target(design, router, fitting[0], birds)
     wanted = node or "a Calico node"
     raise InputError(
         f"lab {design.name}: no router peers with {wanted}",
@@ -70,7 +73,9 @@ def target_of(design: Design, node: str | None = None) -> Target:
     )
 
 
-def _target(router: Speaker, node: Speaker, birds: list[Speaker]) -> Target:
+def _target(design: Design, router: Speaker, node: Speaker, birds: list[Speaker]) -> Target:
+    here = _interface(design, node)
+    there = _interface(design, router)
     return Target(
         router.node,
         str(router.addresses[0]),
@@ -78,7 +83,18 @@ def _target(router: Speaker, node: Speaker, birds: list[Speaker]) -> Target:
         node.node,
         str(node.addresses[0]),
         tuple((s.node, str(s.addresses[0])) for s in birds if s is not node),
+        there.name,
+        here.name,
+        here.mac,
     )
+
+
+def _interface(design: Design, speaker: Speaker) -> Interface:
+    """The interface that has a speaker's first address."""
+    nodes = (*design.calico_nodes, *design.routers)
+    owned = next(n.interfaces for n in nodes if n.name == speaker.node)
+    fitting = (i for i in owned if any(a.ip == speaker.addresses[0] for a in i.addresses))
+    return next(fitting, owned[0])
 
 
 Maker = Callable[[Target], FaultPlan]
@@ -447,27 +463,47 @@ def _g23(t: Target) -> _Parts:
     ], _unfilter(t.router)
 
 
-def _rp_filter(value: str) -> str:
-    """Set rp_filter of the interface towards the router, by netlink: /proc/sys is read-only."""
-    return (
-        "import sys,socket,pathlib\n"
-        "sys.path.insert(0,'/opt/labgen')\n"
-        "import felix\n"
-        "name=sys.argv[1]\n"
-        f"felix.set_ipv4(socket.if_nametoindex(name),{{8:{value}}})\n"
-    )
+_SAVED_RP_FILTER = "/run/labgen/fault-rp-filter"
+# Netlink, since /proc/sys is read-only in the container; 8 is IPV4_DEVCONF_RP_FILTER.
+_STRICT = (
+    "import sys,socket,pathlib\n"
+    "sys.path.insert(0,'/opt/labgen')\n"
+    "import felix\n"
+    "name=sys.argv[1]\n"
+    f"saved=pathlib.Path('{_SAVED_RP_FILTER}')\n"
+    "saved.write_text(pathlib.Path(f'/proc/sys/net/ipv4/conf/{name}/rp_filter').read_text())\n"
+    "felix.set_ipv4(socket.if_nametoindex(name),{8:1})\n"
+)
+_AS_BEFORE = (
+    "import sys,socket,pathlib\n"
+    "sys.path.insert(0,'/opt/labgen')\n"
+    "import felix\n"
+    f"saved=pathlib.Path('{_SAVED_RP_FILTER}')\n"
+    "felix.set_ipv4(socket.if_nametoindex(sys.argv[1]),{8:int(saved.read_text())})\n"
+    "saved.unlink()\n"
+)
 
 
 @_fault("G24", "reverse-path-filter", "SYNs arrive and are dropped; IPReversePathFilter counts")
 def _g24(t: Target) -> _Parts:
-    strict = Command(t.node, ("python3", "-c", _rp_filter("1"), "eth1"))
-    loose = Command(t.node, ("python3", "-c", _rp_filter("0"), "eth1"), tolerant=True)
+    """On one LAN the filter would already drop ARP; a fixed neighbour entry lets the SYN come."""
+    entry = ("ip", "neigh", "replace", t.node_address, "lladdr", t.node_mac, "nud", "permanent")
     route = ("ip", "route", "add", f"{t.router_address}/32", "dev", "lo")
-    undo = ("ip", "route", "del", f"{t.router_address}/32", "dev", "lo")
-    return [strict, Command(t.node, route), _clear(t)], [
-        Command(t.node, undo, tolerant=True),
-        loose,
+    back = ("ip", "route", "del", f"{t.router_address}/32", "dev", "lo")
+    forget = ("ip", "neigh", "del", t.node_address, "dev", t.router_interface)
+    inject: list[Step] = [
+        Command(t.router, (*entry, "dev", t.router_interface)),
+        Command(t.node, ("python3", "-c", _STRICT, t.node_interface)),
+        Command(t.node, route),
+        _clear(t),
     ]
+    undo = [
+        Command(t.node, back, tolerant=True),
+        Command(t.node, ("python3", "-c", _AS_BEFORE, t.node_interface), tolerant=True),
+        Command(t.router, forget, tolerant=True),
+        _clear(t),
+    ]
+    return inject, undo
 
 
 @_fault("G25", "four-octet-as", "my AS 23456 without capability 65; NOTIFICATION 2/2")

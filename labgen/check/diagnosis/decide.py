@@ -54,6 +54,8 @@ def _causes(scene: Scene) -> Iterator[Cause]:
             yield from dial_rules.causes(scene, pair)
     yield from quiet_rules.unresolved(scene)
     yield from quiet_rules.both_passive(scene)
+    if not any(e.daemon is Daemon.BIRD for e in scene.facts.events):
+        yield from quiet_rules.restarting(scene)
     yield from report_rules.causes(scene)
     yield from route_rules.causes(scene)
 

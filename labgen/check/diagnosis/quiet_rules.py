@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labgen.bgp.capabilities import GracefulRestart
 from labgen.bgp.facts import ArpQuestion
 from labgen.check.diagnosis.attempts import outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
@@ -50,6 +51,46 @@ def _no_arp(question: ArpQuestion, *, asked_for: bool) -> Cause:
         line,
         "which address the BGPPeer or neighbor names",
     )
+
+
+def restarting(scene: Scene) -> Iterator[Cause]:
+    """A node opens with the restart bit (RFC 4724 section 3) while one of its peers is dead.
+
+    The wire does not show what the node withholds from its kernel: BIRD's own words decide.
+    """
+    for pair in scene.pairs:
+        alive = outcome(pair.conversations, pair.capture_end).alive if pair.conversations else None
+        for node in pair.ends if alive is not None else ():
+            opened = alive.open_from(node) if alive is not None else None
+            restart = opened.get(GracefulRestart) if opened is not None else None
+            dead = _dead_peer(scene, node) if restart and restart.restart_state else None
+            if alive is not None and dead is not None and scene.role(node) is Role.CALICO:
+                yield possible(
+                    "graceful-restart-wait",
+                    str(node),
+                    Rank.DAEMON_SAYS,
+                    f"{node} restarts (its OPEN has the restart bit) and cannot reach {dead[0]}: "
+                    "BIRD waits for it before it installs routes.",
+                    (at(alive.first, f"session of {node}, OPEN with restart bit"), dead[1]),
+                    "birdc show status on that node (Wait timer)",
+                )
+                return
+
+
+def _dead_peer(scene: Scene, node: Address) -> tuple[Address, str] | None:
+    """Somebody that the node dials or asks for in vain."""
+    for capture in scene.facts.captures:
+        for question in capture.arp:
+            tried = question.requests >= _ARP_TRIES and not question.replies
+            if question.sender == node and tried:
+                line = at(question.last, f"ARP who-has {question.target}, unanswered")
+                return question.target, line
+    for pair in scene.pairs:
+        found = outcome(pair.conversations, pair.capture_end)
+        failing = (*found.unanswered(node), *found.refused(node)) if node in pair.ends else ()
+        if failing:
+            return pair.other(node), at(failing[-1].first, f"SYN to {pair.other(node)} in vain")
+    return None
 
 
 def both_passive(scene: Scene) -> Iterator[Cause]:

@@ -138,7 +138,8 @@ class FakeNode:
         return Done(0 if found else 1)
 
     def ip(self, argv: list[str], stdin: str | None) -> Done:
-        (self.routes.add if argv[1] == "add" else self.routes.discard)(argv[2])
+        change = self.routes.discard if argv[1] == "del" else self.routes.add
+        change(f"{argv[0]} {argv[2]}")
         return Done()
 
     def python3(self, argv: list[str], stdin: str | None) -> Done:
