@@ -9,7 +9,7 @@ from labgen.check.diagnosis.faults import FAULTS, Fault
 
 
 class Confidence(Enum):
-    """DECIDED: the evidence admits no other fault of the table. POSSIBLE: it does, see `decides`."""
+    """DECIDED: the evidence admits no other fault. POSSIBLE: it does, and `decides` says more."""
 
     DECIDED = "decided"
     POSSIBLE = "possible"
