@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labgen.design.model import Daemon, Design, Interface, Speaker
+from labgen.design.model import CalicoNode, Daemon, Design, Interface, Router, Speaker
 from labgen.errors import InputError
 from labgen.lab.fault_steps import (
     BIRD_CONFIG_DIRECTORY,
@@ -91,7 +91,7 @@ def _target(design: Design, router: Speaker, node: Speaker, birds: list[Speaker]
 
 def _interface(design: Design, speaker: Speaker) -> Interface:
     """The interface that has a speaker's first address."""
-    nodes = (*design.calico_nodes, *design.routers)
+    nodes: tuple[CalicoNode | Router, ...] = (*design.calico_nodes, *design.routers)
     owned = next(n.interfaces for n in nodes if n.name == speaker.node)
     fitting = (i for i in owned if any(a.ip == speaker.addresses[0] for a in i.addresses))
     return next(fitting, owned[0])
