@@ -5,21 +5,22 @@ One lab serves all drills, since none may leave anything behind for the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
 
 pytest.importorskip("labgen.lab.attach", reason="the rooms that run labs are not here")
 
+from labgen.lab.operate import wait_converged
+from labgen.lab.wait import wait_until
+from labgen.runtime.docker import DockerRuntime
+
 from labgen.cli import diagnose_lab
 from labgen.lab import running
 from labgen.lab.fault_steps import Completed, FaultPlan, heal, inject, prepare
 from labgen.lab.faults import Target, names, plan_of, target_of
-from labgen.lab.operate import wait_converged
 from labgen.lab.project import Project
-from labgen.lab.wait import wait_until
-from labgen.runtime.docker import DockerRuntime
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("drills")]
 SEEN_SECONDS = 60.0
@@ -51,9 +52,9 @@ class Drill:
 
 
 @pytest.fixture(scope="module")
-def drill(deployed: Callable[[str, str], Project], engine: DockerRuntime) -> Iterator[Drill]:
+def drill(deployed: Callable[[str, str], Project], engine: DockerRuntime) -> Drill:
     project = deployed("bigip-calico", "drills")
-    yield Drill(project, engine, target_of(project.design, "kube-node1"))
+    return Drill(project, engine, target_of(project.design, "kube-node1"))
 
 
 def test_a_healthy_lab_has_no_cause(drill: Drill) -> None:
