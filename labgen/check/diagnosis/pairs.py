@@ -95,7 +95,8 @@ def build(facts: Facts, *, history: bool = True) -> Scene:
         for session in capture.sessions:
             seen = pair(*session.addresses)
             seen.sessions.append(session)
-            seen.ends_ns[id(session)] = end
+            if history:  # a capture that still runs has no end that could be a teardown
+                seen.ends_ns[id(session)] = end
     roles = _roles(facts)
     locals_ = _Locals(facts, roles)
     for report in facts.peers:
