@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labgen.bgp.conversation import Conversation, RouteEvent
 from labgen.check.diagnosis.pairs import Pair, Scene
@@ -15,6 +15,7 @@ class Up:
 
     pair: Pair
     conversation: Conversation
+    tables: dict[Address, dict[Network, RouteEvent]] = field(default_factory=dict, compare=False)
 
     def asn(self, end: Address) -> int | None:
         message = self.conversation.open_from(end)
@@ -27,6 +28,8 @@ class Up:
 
     def held(self, sender: Address) -> dict[Network, RouteEvent]:
         """What the sender announced and did not withdraw again."""
+        if sender in self.tables:
+            return self.tables[sender]
         table: dict[Network, RouteEvent] = {}
         for session in self.pair.sessions:
             if self.conversation not in session.conversations:
@@ -36,6 +39,7 @@ class Up:
                     table[event.prefix] = event
                 else:
                     table.pop(event.prefix, None)
+        self.tables[sender] = table
         return table
 
 
