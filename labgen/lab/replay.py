@@ -48,6 +48,10 @@ class Replayed:
 
 # What differs from run to run, and from machine to machine.
 _VOLATILE = (
+    (
+        re.compile(r"\A[\w.-]+\[\d+\](\(config[^)]*\))?[#>]"),
+        "",
+    ),  # imish's prompt, as input is piped
     (re.compile(r"\b(\d+d)?(\d+h)?(\d+m)?\d+(\.\d+)?(s|h|m|d)\b"), "AGE"),
     (re.compile(r"\b\d{1,2}:\d{2}:\d{2}\b"), "TIME"),
     (re.compile(r"time=[\d.]+ ms"), "time=MS"),
