@@ -12,15 +12,14 @@ import pytest
 
 pytest.importorskip("labgen.lab.attach", reason="the rooms that run labs are not here")
 
-from labgen.lab.operate import wait_converged
-from labgen.lab.wait import wait_until
-from labgen.runtime.docker import DockerRuntime
-
 from labgen.cli import diagnose_lab
 from labgen.lab import running
 from labgen.lab.fault_steps import Completed, FaultPlan, heal, inject, prepare
 from labgen.lab.faults import Target, names, plan_of, target_of
+from labgen.lab.operate import wait_converged
 from labgen.lab.project import Project
+from labgen.lab.wait import wait_until
+from labgen.runtime.docker import DockerRuntime
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("drills")]
 SEEN_SECONDS = 60.0
