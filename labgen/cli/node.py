@@ -14,6 +14,11 @@ from labgen.errors import InputError
 if TYPE_CHECKING:
     from labgen.lab.change import Changed
 
+wait_option = click.option(
+    "--wait/--no-wait", default=True, show_default=True,
+    help="Wait until every session is Established and every route in the kernel.",
+)  # fmt: skip
+
 
 @click.group()
 def node() -> None:
@@ -26,10 +31,11 @@ def node() -> None:
 @click.argument("name")
 @click.option("--segment", help="Where it stands; by default where the cluster's first node does.")
 @click.option("--address", help="Its address there; by default the next free one.")
+@wait_option
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
 def add(
     lab: str | None, cluster: str, name: str, segment: str | None, address: str | None,
-    labels: tuple[str, ...],
+    labels: tuple[str, ...], wait: bool,
 ) -> None:  # fmt: skip
     """Node NAME joins CLUSTER: container, link, Node objects, a block; its peers are told.
 
@@ -44,6 +50,8 @@ def add(
         raise InputError(f"--address {address}: not an IP address") from None
     with live(running_project(lab), runtime()) as opened:
         done = opened.add_node(cluster, name, segment=segment, address=chosen, labels=pairs)
+        if wait:
+            opened.wait()
     _tell(f"node {name} joined {cluster}", done)
 
 
@@ -51,7 +59,8 @@ def add(
 @lab_option
 @click.argument("cluster")
 @click.argument("name")
-def remove(lab: str | None, cluster: str, name: str) -> None:
+@wait_option
+def remove(lab: str | None, cluster: str, name: str, wait: bool) -> None:
     """Node NAME leaves CLUSTER: its pods go elsewhere, its blocks are free again.
 
     Example: labgen node remove cluster-a cluster-a-m05
@@ -60,6 +69,8 @@ def remove(lab: str | None, cluster: str, name: str) -> None:
 
     with live(running_project(lab), runtime()) as opened:
         done = opened.remove_node(cluster, name)
+        if wait:
+            opened.wait()
     _tell(f"node {name} left {cluster}", done)
 
 

@@ -33,6 +33,7 @@ from labgen.lab.clusters import ClusterStore, LiveState
 from labgen.lab.current import current_design, design_of
 from labgen.lab.datastore_files import manifests, real_stamps
 from labgen.lab.lock import locked
+from labgen.lab.operate import CONVERGED_SECONDS, wait_converged
 from labgen.lab.progress import Event, silent
 from labgen.lab.project import Project, marks_of, open_project
 from labgen.lab.site import Site
@@ -88,6 +89,13 @@ class LiveLab:
     def run(self, node: str, argv: Sequence[str], *, timeout: float = 30.0) -> Completed:
         """A command in a node or pod (by its name in the lab), whatever it exits with."""
         return self.site.completed(node, argv, timeout=timeout)
+
+    def wait(self, *, deadline: float = CONVERGED_SECONDS) -> None:
+        """Until every session stands and every forecast route is in its kernel; seconds.
+
+        Raises NotReady with what is missing.
+        """
+        wait_converged(self.design(), self.site.commands, deadline=deadline)
 
     def node_of(self, pod: Ref, cluster: str) -> str:
         """The lab's node that runs a pod's processes. Raises InputError where there is none."""
