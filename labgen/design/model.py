@@ -127,7 +127,15 @@ def _inside(prefix: Network, network: Network) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A BGP speaker: a Calico node or a router."""
+    """A BGP speaker: a Calico node or a router.
+
+    `add_path_receive`: it offers to take several paths for a prefix (RFC 7911), as Calico's BIRDs
+    and a plain FRR do and a BIG-IP does not; Calico's BIRD then sends all it has. `lans` are the
+    networks on which it leaves a third party's NEXT_HOP alone over eBGP (RFC 4271 §5.1.3):
+    empty for Calico, whose peers are multihop. `multipath_relax`: eBGP paths of equal length
+    through different neighbouring ASes share the load. `redistributes` are announced with ORIGIN
+    INCOMPLETE (RFC 4271 §5.1.1), `originates` with IGP.
+    """
 
     node: str
     daemon: Daemon
@@ -141,6 +149,10 @@ class Speaker:
     cluster_id: IPv4Address | None = None
     max_paths_ebgp: int = 1
     max_paths_ibgp: int = 1
+    redistributes: tuple[Network, ...] = ()
+    add_path_receive: bool = False
+    lans: tuple[Network, ...] = ()
+    multipath_relax: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +245,10 @@ class CalicoNode:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written."""
+    """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written.
+
+    `daemons` are the FRR daemons it needs besides those that always run.
+    """
 
     name: str
     role: Role
@@ -243,6 +258,7 @@ class Router:
     lockdown: str | None
     image: str | None = None
     zebos: str = ""
+    daemons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

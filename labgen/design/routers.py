@@ -1,13 +1,20 @@
-"""Routers of a spec: the BIG-IP's stand-in, from what a person would paste into imish."""
+"""Routers of a spec: the BIG-IP's stand-in, from what a person pastes into imish, and plain FRR."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_interface
 
-from labgen.bigip import lockdown
-from labgen.bigip.model import BgpInstance, Neighbor, Routing
+from labgen.bigip import frr_conf, lockdown
+from labgen.bigip.model import (
+    BgpInstance,
+    Direction,
+    Neighbor,
+    Redistribution,
+    Routing,
+    StaticRoute,
+)
 from labgen.bigip.model import Family as ZebosFamily
 from labgen.bigip.resolve import resolve
 from labgen.bigip.rules import Severity
@@ -24,9 +31,8 @@ from labgen.design.model import (
     Speaker,
 )
 from labgen.design.plan import mac_of
-from labgen.errors import InputError, Mark
 from labgen.plan import Role
-from labgen.spec.model import BigIp, RouterInterface, Spec
+from labgen.spec.model import BigIp, Frr, FrrInterface, RouterInterface, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +47,17 @@ class RouterDesign:
 def decide(spec: Spec, name: str, text: str, path: str) -> RouterDesign:
     """A router of the spec from its configuration's text. Raises InputErrors, by line."""
     router = spec.routers[name]
+    if isinstance(router, BigIp):
+        return _bigip(spec, name, router, text, path)
+    return _frr(spec, name, router, text, path)
+
+
+def _bigip(spec: Spec, name: str, router: BigIp, text: str, path: str) -> RouterDesign:
     interfaces = tuple(_interfaces(spec, name))
-    if not isinstance(router, BigIp):
-        raise InputError(f"{path}: a router of kind `frr` is not supported yet",
-                         mark=Mark(path, 1, 1), hint="use kind `bigip`")  # fmt: skip
     config = parse(text, path)
     vlans = {i.vlan: i.name for i in interfaces if i.vlan}
     vlans |= {f"/Common/{vlan}": interface for vlan, interface in vlans.items()}
     translation = translate(config, interfaces=vlans).require()
-    routing = resolve(config)
     node = Router(
         name,
         Role.BIGIP,
@@ -60,7 +68,46 @@ def decide(spec: Spec, name: str, text: str, path: str) -> RouterDesign:
         router.image,
         text,
     )
-    return RouterDesign(node, _speaker(name, interfaces, routing), _notes(translation))
+    return RouterDesign(node, _speaker(name, interfaces, resolve(config)), _notes(translation))
+
+
+def _frr(spec: Spec, name: str, router: Frr, text: str, path: str) -> RouterDesign:
+    """frr.conf as it is; FRR itself is the judge of its lines."""
+    interfaces = tuple(_interfaces(spec, name))
+    conf = frr_conf.read(text, path)
+    node = Router(
+        name, Role.ROUTER, interfaces, text, None, None, router.image, daemons=conf.daemons
+    )
+    speaker = _speaker(name, interfaces, conf.routing)
+    if speaker is not None:
+        speaker = replace(
+            speaker, add_path_receive=conf.add_path_receive, multipath_relax=conf.multipath_relax
+        )
+    return RouterDesign(node, speaker, (*conf.notes, *_without_policy(conf)))
+
+
+def _without_policy(conf: frr_conf.FrrConf) -> tuple[str, ...]:
+    """eBGP neighbors with which FRR exchanges nothing until it is told what."""
+    bgp = conf.routing.bgp
+    if bgp is None or not conf.requires_policy:
+        return ()
+    return tuple(
+        f"{n.mark}: neighbor {n.address} has no route policy: FRR exchanges no route with it "
+        "(RFC 8212; `no bgp ebgp-requires-policy` turns that off)"
+        for n in bgp.neighbors
+        if n.remote_as != bgp.asn and not all(map(_filtered(n).__contains__, Direction))
+    )
+
+
+def _filtered(neighbor: Neighbor) -> set[Direction]:
+    """The directions in which a neighbor has a policy, in any family."""
+    return {
+        direction
+        for settings in neighbor.families.values()
+        for lists in (settings.route_maps, settings.prefix_lists, settings.filter_lists,
+                      settings.distribute_lists)
+        for direction in lists
+    }  # fmt: skip
 
 
 def _lockdown(router: BigIp) -> str:
@@ -75,10 +122,11 @@ def _lockdown(router: BigIp) -> str:
 
 def _interfaces(spec: Spec, name: str) -> list[Interface]:
     """TMOS interface 1.1 is eth1, as on containerlab's f5_bigip-ve node."""
-    found: Mapping[str, RouterInterface] = spec.routers[name].interfaces
+    found: Mapping[str, FrrInterface] = spec.routers[name].interfaces
     result = []
     for label, interface in found.items():
         linux = f"eth{label.partition('.')[2]}" if "." in label else label
+        vlan = interface.vlan if isinstance(interface, RouterInterface) else None
         segment = spec.segments[interface.segment]
         addresses: list[InterfaceAddress] = [
             ip_interface(f"{interface.address}/{segment.subnet.prefixlen}")
@@ -92,7 +140,7 @@ def _interfaces(spec: Spec, name: str) -> list[Interface]:
                 tuple(addresses),
                 mac_of(spec.name, name, linux),
                 label if "." in label else None,
-                interface.vlan or interface.segment,
+                (vlan or interface.segment) if "." in label else None,
             )
         )
     return result
@@ -113,7 +161,7 @@ def _speaker(name: str, interfaces: tuple[Interface, ...], routing: Routing) -> 
     addresses = tuple(a.ip for i in interfaces for a in i.addresses)
     own4 = [a for a in addresses if isinstance(a, IPv4Address)]
     peers = tuple(_peer(n, bgp) for n in bgp.neighbors if not n.shutdown)
-    policy = any(r.route_map for r in bgp.redistribute) or bool(bgp.aggregates)
+    policy = bool(bgp.aggregates) or any(_unforeseen(r, routing) for r in bgp.redistribute)
     return Speaker(
         node=name,
         daemon=Daemon.FRR,
@@ -122,19 +170,34 @@ def _speaker(name: str, interfaces: tuple[Interface, ...], routing: Routing) -> 
         bgp_identifier=bgp.router_id or max(own4, default=None),
         addresses=addresses,
         peers=tuple(_with_policy(p) for p in peers) if policy else peers,
-        originates=_originates(bgp, interfaces),
+        originates=tuple(dict.fromkeys(own.prefix for own in bgp.networks)),
+        redistributes=_redistributes(bgp, interfaces, routing.static_routes),
         export=ExportPolicy(everything=True),
         cluster_id=bgp.cluster_id,
         max_paths_ebgp=bgp.max_paths_ebgp,
         max_paths_ibgp=bgp.max_paths_ibgp,
+        lans=tuple(a.network for i in interfaces for a in i.addresses),
     )
 
 
-def _originates(bgp: BgpInstance, interfaces: tuple[Interface, ...]) -> tuple[Network, ...]:
-    found: list[Network] = [own.prefix for own in bgp.networks]
-    if any(r.source == "connected" for r in bgp.redistribute):
+def _redistributes(
+    bgp: BgpInstance, interfaces: tuple[Interface, ...], statics: Sequence[StaticRoute]
+) -> tuple[Network, ...]:
+    sources = {r.source for r in bgp.redistribute}
+    found: list[Network] = []
+    if "connected" in sources:
         found += [a.network for i in interfaces for a in i.addresses]
+    if "static" in sources:
+        found += [route.prefix for route in statics]
     return tuple(dict.fromkeys(found))
+
+
+def _unforeseen(redistribution: Redistribution, routing: Routing) -> bool:
+    """Whether its outcome takes more than the configuration to tell."""
+    through_gateway = redistribution.source == "static" and any(
+        route.via is not None for route in routing.static_routes
+    )
+    return redistribution.route_map is not None or through_gateway
 
 
 def _with_policy(peer: PeerConfig) -> PeerConfig:

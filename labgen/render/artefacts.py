@@ -40,10 +40,13 @@ def calico_node(node: CalicoNode) -> dict[str, str]:
 
 
 def _router(router: Router) -> dict[str, str]:
+    conf = router.frr_conf
+    if router.image is not None:
+        conf = hosts.frr_interfaces(router.interfaces) + conf
     files = {
         "interfaces": hosts.interfaces(router.interfaces),
-        "frr/frr.conf": router.frr_conf,
-        "frr/daemons": "".join(f"{name}=yes\n" for name in _FRR_DAEMONS),
+        "frr/frr.conf": conf,
+        "frr/daemons": "".join(f"{name}=yes\n" for name in (*_FRR_DAEMONS, *router.daemons)),
         "frr/vtysh.conf": "service integrated-vtysh-config\n",
     }
     if router.lockdown is not None:

@@ -20,6 +20,16 @@ def interfaces(found: Sequence[Interface]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def frr_interfaces(found: Sequence[Interface]) -> str:
+    """The same as frr.conf lines: an image that is not labgen's applies nothing else."""
+    lines = []
+    for interface in found:
+        lines.append(f"interface {interface.name}")
+        lines += [f" {'ip' if a.version == 4 else 'ipv6'} address {a}" for a in interface.addresses]
+        lines.append("exit")
+    return "\n".join([*lines, "!", ""])
+
+
 def _nodad(version: int) -> str:
     # Duplicate address detection would hold an IPv6 address back for a second.
     return " nodad" if version == 6 else ""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from labgen.errors import InputError, InputErrors, Mark
-from labgen.spec.model import Network, RouterInterface, Spec
+from labgen.spec.model import FrrInterface, Network, Spec
 from labgen.yaml_source import Document, KeyPath, read
 
 SPEC_FILE = "lab.yaml"
@@ -235,7 +235,7 @@ def _placed(spec: Spec) -> Iterator[_Placed]:
             keys: KeyPath = ("clusters", cluster_name, "nodes", name)
             yield _Placed(name, node.segment, (node.address, *extra), keys)
     for name, router in spec.routers.items():
-        interfaces: Mapping[str, RouterInterface] = router.interfaces
+        interfaces: Mapping[str, FrrInterface] = router.interfaces
         for interface_name, interface in interfaces.items():
             extra = (interface.address6,) if interface.address6 else ()
             keys = ("routers", name, "interfaces", interface_name)

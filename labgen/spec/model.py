@@ -80,12 +80,17 @@ class Cluster(Strict):
     pod_mtu: Mtu = Field(1440, description="MTU of the pods' interfaces, octets")
 
 
-class RouterInterface(Strict):
-    """One interface of a router."""
+class FrrInterface(Strict):
+    """One interface of a plain FRR."""
 
     segment: Name
     address: Address
     address6: IPv6Address | None = None
+
+
+class RouterInterface(FrrInterface):
+    """One interface of a BIG-IP."""
+
     vlan: Name | None = Field(None, description="TMOS VLAN name; default: the segment's name")
     allow_service: list[AllowService] = Field(
         default_factory=lambda: ["none"],
@@ -106,9 +111,11 @@ class Frr(Strict):
     """A router that is plain FRR, such as a top-of-rack switch."""
 
     kind: Literal["frr"]
-    config: str = Field(description="frr.conf")
-    interfaces: dict[LinuxInterface, RouterInterface] = Field(min_length=1)
-    image: str | None = None
+    config: str = Field(description="frr.conf, used as it is")
+    interfaces: dict[LinuxInterface, FrrInterface] = Field(min_length=1)
+    image: str | None = Field(
+        None, description="such as quay.io/frrouting/frr:8.4.4; default: labgen's own, FRR 8.4.4"
+    )
 
 
 Router = Annotated[BigIp | Frr, Field(discriminator="kind")]
