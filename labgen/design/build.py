@@ -16,10 +16,11 @@ from labgen.spec.model import Spec
 
 @dataclass(frozen=True, slots=True)
 class RouterSource:
-    """A router's configuration as text, and the name of its file for errors."""
+    """A router's configuration as text, and the name of its file for errors; so for `tmsh`."""
 
     text: str
     path: str
+    tmsh: RouterSource | None = None
 
 
 def build(
@@ -42,7 +43,9 @@ def build(
             collect(error)
     for name in spec.routers:
         try:
-            decided.append(routers.decide(spec, name, sources[name].text, sources[name].path))
+            given = sources[name]
+            tmsh = (given.tmsh.text, given.tmsh.path) if given.tmsh else None
+            decided.append(routers.decide(spec, name, given.text, given.path, tmsh=tmsh))
         except InputError as error:
             collect(error)
     if problems:

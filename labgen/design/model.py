@@ -244,6 +244,26 @@ class CalicoNode:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelRoute:
+    """A route that stands in a router's kernel from the start; no `via` is a blackhole.
+
+    A BIG-IP's TMM routes are kernel routes to its ZebOS, and to FRR here.
+    """
+
+    prefix: Network
+    via: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FloatingAddress:
+    """A self-IP that belongs to whichever unit is active (TMOS: `floating enabled`)."""
+
+    interface: str
+    address: InterfaceAddress
+    traffic_group: str
+
+
+@dataclass(frozen=True, slots=True)
 class Router:
     """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written.
 
@@ -259,6 +279,8 @@ class Router:
     image: str | None = None
     zebos: str = ""
     daemons: tuple[str, ...] = ()
+    kernel_routes: tuple[KernelRoute, ...] = ()
+    floating: tuple[FloatingAddress, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,20 @@ from labgen.bigip.resolve import resolve
 from labgen.bigip.rules import Severity
 from labgen.bigip.translate import Translation, translate
 from labgen.bigip.zebos import parse
+from labgen.design import self_ips
 from labgen.design.model import (
     Daemon,
     ExportPolicy,
     Interface,
     InterfaceAddress,
+    KernelRoute,
     Network,
     PeerConfig,
     Router,
     Speaker,
 )
 from labgen.design.plan import mac_of
+from labgen.design.self_ips import SelfIps
 from labgen.plan import Role
 from labgen.spec.model import BigIp, Frr, FrrInterface, RouterInterface, Spec
 
@@ -44,16 +47,26 @@ class RouterDesign:
     notes: tuple[str, ...]
 
 
-def decide(spec: Spec, name: str, text: str, path: str) -> RouterDesign:
-    """A router of the spec from its configuration's text. Raises InputErrors, by line."""
+def decide(
+    spec: Spec, name: str, text: str, path: str, *, tmsh: tuple[str, str] | None = None
+) -> RouterDesign:
+    """A router of the spec from its configuration's text; `tmsh` is a second text and its file.
+
+    Raises InputErrors, by line.
+    """
     router = spec.routers[name]
     if isinstance(router, BigIp):
-        return _bigip(spec, name, router, text, path)
+        network = self_ips.from_tmsh(spec, name, *tmsh) if tmsh else _from_spec(spec, name, router)
+        return _bigip(name, router, text, path, network)
     return _frr(spec, name, router, text, path)
 
 
-def _bigip(spec: Spec, name: str, router: BigIp, text: str, path: str) -> RouterDesign:
-    interfaces = tuple(_interfaces(spec, name))
+def _from_spec(spec: Spec, name: str, router: BigIp) -> SelfIps:
+    return SelfIps(tuple(_interfaces(spec, name)), _lockdown(router))
+
+
+def _bigip(name: str, router: BigIp, text: str, path: str, network: SelfIps) -> RouterDesign:
+    interfaces = network.interfaces
     config = parse(text, path)
     vlans = {i.vlan: i.name for i in interfaces if i.vlan}
     vlans |= {f"/Common/{vlan}": interface for vlan, interface in vlans.items()}
@@ -64,11 +77,16 @@ def _bigip(spec: Spec, name: str, router: BigIp, text: str, path: str) -> Router
         interfaces,
         f"hostname {name}\n{translation.frr_conf}",
         translation,
-        _lockdown(router),
+        network.lockdown,
         router.image,
         text,
+        kernel_routes=network.routes,
+        floating=network.floating,
     )
-    return RouterDesign(node, _speaker(name, interfaces, resolve(config)), _notes(translation))
+    routing = resolve(config)
+    self_ips.require_bgp(network, routing)
+    speaker = _speaker(name, interfaces, routing, network.routes)
+    return RouterDesign(node, speaker, (*_notes(translation), *network.notes))
 
 
 def _frr(spec: Spec, name: str, router: Frr, text: str, path: str) -> RouterDesign:
@@ -122,7 +140,7 @@ def _lockdown(router: BigIp) -> str:
 
 def _interfaces(spec: Spec, name: str) -> list[Interface]:
     """TMOS interface 1.1 is eth1, as on containerlab's f5_bigip-ve node."""
-    found: Mapping[str, FrrInterface] = spec.routers[name].interfaces
+    found: Mapping[str, FrrInterface | RouterInterface] = spec.routers[name].interfaces
     result = []
     for label, interface in found.items():
         linux = f"eth{label.partition('.')[2]}" if "." in label else label
@@ -154,14 +172,17 @@ def _notes(translation: Translation) -> tuple[str, ...]:
     )
 
 
-def _speaker(name: str, interfaces: tuple[Interface, ...], routing: Routing) -> Speaker | None:
+def _speaker(
+    name: str, interfaces: tuple[Interface, ...], routing: Routing,
+    kernel: Sequence[KernelRoute] = (),
+) -> Speaker | None:  # fmt: skip
     bgp = routing.bgp
     if bgp is None:
         return None
     addresses = tuple(a.ip for i in interfaces for a in i.addresses)
     own4 = [a for a in addresses if isinstance(a, IPv4Address)]
     peers = tuple(_peer(n, bgp) for n in bgp.neighbors if not n.shutdown)
-    policy = bool(bgp.aggregates) or any(_unforeseen(r, routing) for r in bgp.redistribute)
+    policy = bool(bgp.aggregates) or any(_unforeseen(r, routing, kernel) for r in bgp.redistribute)
     return Speaker(
         node=name,
         daemon=Daemon.FRR,
@@ -171,7 +192,7 @@ def _speaker(name: str, interfaces: tuple[Interface, ...], routing: Routing) -> 
         addresses=addresses,
         peers=tuple(_with_policy(p) for p in peers) if policy else peers,
         originates=tuple(dict.fromkeys(own.prefix for own in bgp.networks)),
-        redistributes=_redistributes(bgp, interfaces, routing.static_routes),
+        redistributes=_redistributes(bgp, interfaces, routing.static_routes, kernel),
         export=ExportPolicy(everything=True),
         cluster_id=bgp.cluster_id,
         max_paths_ebgp=bgp.max_paths_ebgp,
@@ -181,23 +202,29 @@ def _speaker(name: str, interfaces: tuple[Interface, ...], routing: Routing) -> 
 
 
 def _redistributes(
-    bgp: BgpInstance, interfaces: tuple[Interface, ...], statics: Sequence[StaticRoute]
-) -> tuple[Network, ...]:
+    bgp: BgpInstance, interfaces: tuple[Interface, ...], statics: Sequence[StaticRoute],
+    kernel: Sequence[KernelRoute],
+) -> tuple[Network, ...]:  # fmt: skip
     sources = {r.source for r in bgp.redistribute}
     found: list[Network] = []
     if "connected" in sources:
         found += [a.network for i in interfaces for a in i.addresses]
     if "static" in sources:
         found += [route.prefix for route in statics]
+    if "kernel" in sources:
+        found += [route.prefix for route in kernel]
     return tuple(dict.fromkeys(found))
 
 
-def _unforeseen(redistribution: Redistribution, routing: Routing) -> bool:
-    """Whether its outcome takes more than the configuration to tell."""
-    through_gateway = redistribution.source == "static" and any(
-        route.via is not None for route in routing.static_routes
-    )
-    return redistribution.route_map is not None or through_gateway
+def _unforeseen(
+    redistribution: Redistribution, routing: Routing, kernel: Sequence[KernelRoute]
+) -> bool:
+    """Whether its outcome takes more than the configuration to tell: a gateway's next hop."""
+    gateways = {
+        "static": any(route.via is not None for route in routing.static_routes),
+        "kernel": any(route.via is not None for route in kernel),
+    }
+    return redistribution.route_map is not None or gateways.get(redistribution.source, False)
 
 
 def _with_policy(peer: PeerConfig) -> PeerConfig:

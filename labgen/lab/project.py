@@ -18,6 +18,7 @@ from labgen.errors import InputError, InputErrors, Mark
 from labgen.plan import LabPlan
 from labgen.render.artefacts import artefacts
 from labgen.spec.load import LoadedSpec, load
+from labgen.spec.model import BigIp, Frr
 
 _ENVIRONMENT = ("CALICO_ROUTER_ID", "CALICO_ADVERTISE_CLUSTER_IPS")
 
@@ -67,16 +68,22 @@ def open_project(path: Path) -> Project:
             problems += errors.problems
         except InputError as error:
             problems.append(error)
-    routers = {
-        name: RouterSource(_read(loaded.resolve(router.config)), str(loaded.resolve(router.config)))
-        for name, router in loaded.spec.routers.items()
-    }
+    routers = {name: _source(loaded, router) for name, router in loaded.spec.routers.items()}
     if problems:
         raise InputErrors(problems)
     environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
     marks = _marks(loaded)
     design = build(loaded.spec, resources, routers, marks, environment, source=path.name)
     return Project(loaded, design)
+
+
+def _source(loaded: LoadedSpec, router: BigIp | Frr) -> RouterSource:
+    def source(name: str, tmsh: RouterSource | None = None) -> RouterSource:
+        path = loaded.resolve(name)
+        return RouterSource(_read(path), str(path), tmsh)
+
+    tmsh = router.tmsh if isinstance(router, BigIp) else None
+    return source(router.config, source(tmsh) if tmsh is not None else None)
 
 
 def _read(path: Path) -> str:

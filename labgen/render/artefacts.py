@@ -44,7 +44,7 @@ def _router(router: Router) -> dict[str, str]:
     if router.image is not None:
         conf = hosts.frr_interfaces(router.interfaces) + conf
     files = {
-        "interfaces": hosts.interfaces(router.interfaces),
+        "interfaces": hosts.interfaces(router.interfaces) + hosts.routes(router.kernel_routes),
         "frr/frr.conf": conf,
         "frr/daemons": "".join(f"{name}=yes\n" for name in (*_FRR_DAEMONS, *router.daemons)),
         "frr/vtysh.conf": "service integrated-vtysh-config\n",

@@ -88,9 +88,14 @@ class FrrInterface(Strict):
     address6: IPv6Address | None = None
 
 
-class RouterInterface(FrrInterface):
-    """One interface of a BIG-IP."""
+class RouterInterface(Strict):
+    """One interface of a BIG-IP. With a `tmsh` file, address and lockdown stand there."""
 
+    segment: Name
+    address: Address | None = Field(
+        None, description="the self-IP on that segment; omitted where a `tmsh` file has it"
+    )
+    address6: IPv6Address | None = None
     vlan: Name | None = Field(None, description="TMOS VLAN name; default: the segment's name")
     allow_service: list[AllowService] = Field(
         default_factory=lambda: ["none"],
@@ -103,6 +108,11 @@ class BigIp(Strict):
 
     kind: Literal["bigip"]
     config: str = Field(description="ZebOS configuration: imish session, running-config, ConfigMap")
+    tmsh: str | None = Field(
+        None,
+        description="`tmsh list net self vlan route route-domain`: self-IPs, VLANs, port lockdown "
+        "and routes, instead of `address` and `allow_service` of each interface",
+    )
     interfaces: dict[BigIpInterface, RouterInterface] = Field(min_length=1)
     image: str | None = None
 

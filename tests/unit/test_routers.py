@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from labgen.design.model import Announcement
+from labgen.errors import InputError
 from labgen.lab.project import Project, open_project
 from labgen.plan import Role
 
@@ -96,3 +97,112 @@ def test_redistributed_networks_are_incomplete(edited: Callable[..., Project]) -
     project = edited("bgp-tor", TOR, "  network 198.51.100.0/24", "  redistribute connected")
     route = sent(project, "tor-1", "tor-node1")["10.1.30.0/24"]
     assert route.origin == "INCOMPLETE"
+
+
+LAB = "topologies/bigip-calico/lab.yaml"
+STATED = """\
+        vlan: internal
+        address: 10.1.20.5
+        allow_service: [default, "tcp:179"]
+"""
+CONFIG = "    config: ../../frr-configs/bigip-1.imish\n"
+TMSH = """\
+net self internal-self {
+    address 10.1.20.5/24
+    allow-service {
+        default
+        tcp:bgp
+    }
+    vlan internal
+}
+net vlan internal {
+    interfaces {
+        1.1 { }
+    }
+    tag 20
+    mtu 9000
+}
+net route servers {
+    gw 10.1.20.21
+    network 172.16.0.0/16
+}
+net route sink {
+    blackhole
+    network 172.17.0.0/16
+}
+net route-domain 0 {
+    id 0
+    routing-protocol {
+        BGP
+    }
+}
+"""
+
+
+@pytest.fixture
+def with_tmsh(edited: Callable[..., Project], tmp_path: Path) -> Callable[..., Project]:
+    """`with_tmsh(old, new, …)`: the guide's lab with its self-IPs in a tmsh file, edited."""
+
+    def make(*changes: str, spec: str = "") -> Project:
+        text = TMSH
+        for old, new in zip(changes[::2], changes[1::2], strict=True):
+            assert old in text
+            text = text.replace(old, new, 1)
+        (tmp_path / "bigip-1.tmsh").write_text(text)
+        named = f"{CONFIG}    tmsh: ../../bigip-1.tmsh\n"
+        return edited("bigip-calico", LAB, STATED, spec, LAB, CONFIG, named)
+
+    return make
+
+
+def test_self_ips_from_tmsh_are_what_the_spec_said(
+    edited: Callable[..., Project], with_tmsh: Callable[..., Project], tmp_path: Path
+) -> None:
+    by_hand = open_project(REPO / LAB)
+    by_tmsh = with_tmsh()
+    for name in ("lockdown.nft", "frr/frr.conf"):
+        path = f"clab-bigip-calico/bigip-1/{name}"
+        assert by_tmsh.artefacts[path] == by_hand.artefacts[path]
+    assert by_tmsh.design.routers[0].interfaces == by_hand.design.routers[0].interfaces
+    lines = by_tmsh.artefacts["clab-bigip-calico/bigip-1/interfaces"].decode().splitlines()
+    assert lines[-2] == "route add 172.16.0.0/16 via 10.1.20.21"
+    assert lines[-1] == "route add blackhole 172.17.0.0/16"
+    assert by_tmsh.design.notes == (
+        f"{tmp_path / 'bigip-1.tmsh'}: without effect in the stand-in: mtu (line 14)",
+    )
+
+
+BAD_TMSH = {
+    "an address of another network": (("10.1.20.5/24", "10.1.21.5/24"), r":1:1: .*not of the"),
+    "another length": (("10.1.20.5/24", "10.1.20.5/25"), r":1:1: .*not of the segment"),
+    "a node's address": (("10.1.20.5/24", "10.1.20.21/24"), r":1:1: .*belongs to `kube-node1`"),
+    "a VLAN without interface": (("vlan internal\n}", "vlan dmz\n}"), r":1:1: .*VLAN `dmz`"),
+    "no self-IP": (("net self internal-self {", "net self internal-self {\n floating enabled\n"),
+                   r":1:1: .*no self-IP of its own"),
+    "a gateway out of reach": (("gw 10.1.20.21", "gw 10.9.9.9"), r":16:1: .*10\.9\.9\.9"),
+    "no BGP": (("        BGP\n", ""), r":24:1: .*no `router bgp` would run"),
+    "cut off": (("    id 0\n    routing-protocol {\n        BGP\n    }\n}\n", ""),
+                r":24:20: `\{` is not closed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_TMSH)
+def test_a_tmsh_file_that_the_lab_contradicts_is_an_error_by_line(
+    case: str, with_tmsh: Callable[..., Project]
+) -> None:
+    changes, pattern = BAD_TMSH[case]
+    with pytest.raises(InputError, match=r"bigip-1\.tmsh" + pattern):
+        with_tmsh(*changes)
+
+
+@pytest.mark.parametrize("line", ["address: 10.1.20.5", "allow_service: [all]"])
+def test_self_ips_stand_in_the_spec_or_in_tmsh(
+    line: str, with_tmsh: Callable[..., Project]
+) -> None:
+    with pytest.raises(InputError, match=r"lab\.yaml:\d+:\d+: .*stands here and in"):
+        with_tmsh(spec=f"        {line}\n")
+
+
+def test_neither_is_an_error(edited: Callable[..., Project]) -> None:
+    with pytest.raises(InputError, match=r"lab\.yaml:\d+:\d+: .*`address` is missing"):
+        edited("bigip-calico", LAB, "        address: 10.1.20.5\n", "")
