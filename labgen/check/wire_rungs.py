@@ -158,7 +158,9 @@ def _expected_open(design: Design, end: SessionEnd, other: SessionEnd) -> dict[s
     if speaker is not None and speaker.bgp_identifier is not None:
         wanted["identifier"] = str(speaker.bgp_identifier)
     wanted["family"] = f"ipv{end.address.version}/unicast"
-    wanted["four-octet AS"] = "yes"
+    offers = speaker.four_octet_as if speaker is not None else True
+    if offers is not None:
+        wanted["four-octet AS"] = "yes" if offers else "no"
     return wanted
 
 

@@ -134,7 +134,9 @@ class Speaker:
     networks on which it leaves a third party's NEXT_HOP alone over eBGP (RFC 4271 §5.1.3):
     empty for Calico, whose peers are multihop. `multipath_relax`: eBGP paths of equal length
     through different neighbouring ASes share the load. `redistributes` are announced with ORIGIN
-    INCOMPLETE (RFC 4271 §5.1.1), `originates` with IGP.
+    INCOMPLETE (RFC 4271 §5.1.1), `originates` with IGP. `outside` says why labgen cannot ask this
+    speaker itself: what it is seen to do on the wire and by its peers is judged all the same.
+    `four_octet_as` is None where its configuration does not tell what its OPEN will offer.
     """
 
     node: str
@@ -153,6 +155,8 @@ class Speaker:
     add_path_receive: bool = False
     lans: tuple[Network, ...] = ()
     multipath_relax: bool = False
+    outside: str | None = None
+    four_octet_as: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +271,8 @@ class FloatingAddress:
 class Router:
     """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written.
 
-    `daemons` are the FRR daemons it needs besides those that always run.
+    `daemons` are the FRR daemons it needs besides those that always run. `startup` is what a real
+    BIG-IP VE is told; such a router has no other files of labgen's.
     """
 
     name: str
@@ -281,6 +286,7 @@ class Router:
     daemons: tuple[str, ...] = ()
     kernel_routes: tuple[KernelRoute, ...] = ()
     floating: tuple[FloatingAddress, ...] = ()
+    startup: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -307,6 +313,10 @@ class Design:
 
     def speaker(self, node: str) -> Speaker:
         return next(s for s in self.speakers if s.node == node)
+
+    def outside(self, node: str | None) -> str | None:
+        """Why a node cannot be asked; None for every node that can."""
+        return next((s.outside for s in self.speakers if s.node == node), None)
 
     def sessions_of(self, node: str) -> tuple[Session, ...]:
         return tuple(s for s in self.sessions if node in (s.a.node, s.b.node))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_interface
 
-from labgen.bigip import frr_conf, lockdown
+from labgen.bigip import frr_conf, lockdown, ve
 from labgen.bigip.model import (
     BgpInstance,
     Direction,
@@ -32,10 +32,13 @@ from labgen.design.model import (
     Router,
     Speaker,
 )
-from labgen.design.plan import mac_of
+from labgen.design.plan import VE_KIND, VE_STARTUP, mac_of
 from labgen.design.self_ips import SelfIps
 from labgen.plan import Role
 from labgen.spec.model import BigIp, Frr, FrrInterface, RouterInterface, Spec
+
+VE_IMAGE = "vrnetlab/f5_bigip-ve:latest"  # vrnetlab's own name for its build
+_OUTSIDE = "a BIG-IP VE is not asked: labgen asks BIRD, FRR and their kernels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,17 @@ def decide(
     router = spec.routers[name]
     if isinstance(router, BigIp):
         network = self_ips.from_tmsh(spec, name, *tmsh) if tmsh else _from_spec(spec, name, router)
-        return _bigip(name, router, text, path, network)
+        decide_it = _bigip if router.kind == "bigip" else _virtual_edition
+        return decide_it(spec, name, text, path, network)
     return _frr(spec, name, router, text, path)
 
 
 def _from_spec(spec: Spec, name: str, router: BigIp) -> SelfIps:
-    return SelfIps(tuple(_interfaces(spec, name)), _lockdown(router))
+    allowed = {k: lockdown.allow(i.allow_service) for k, i in router.interfaces.items()}
+    return self_ips.from_spec(tuple(_interfaces(spec, name)), allowed)
 
 
-def _bigip(name: str, router: BigIp, text: str, path: str, network: SelfIps) -> RouterDesign:
+def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> RouterDesign:
     interfaces = network.interfaces
     config = parse(text, path)
     vlans = {i.vlan: i.name for i in interfaces if i.vlan}
@@ -78,7 +83,7 @@ def _bigip(name: str, router: BigIp, text: str, path: str, network: SelfIps) -> 
         f"hostname {name}\n{translation.frr_conf}",
         translation,
         network.lockdown,
-        router.image,
+        spec.routers[name].image,
         text,
         kernel_routes=network.routes,
         floating=network.floating,
@@ -87,6 +92,33 @@ def _bigip(name: str, router: BigIp, text: str, path: str, network: SelfIps) -> 
     self_ips.require_bgp(network, routing)
     speaker = _speaker(name, interfaces, routing, network.routes)
     return RouterDesign(node, speaker, (*_notes(translation), *network.notes))
+
+
+def _virtual_edition(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> RouterDesign:
+    """The real thing: no FRR, so nothing is translated; ZebOS itself is the judge of its lines."""
+    config = parse(text, path)
+    routing = resolve(config)
+    self_ips.require_bgp(network, routing)
+    vlans = {
+        i.vlan or i.segment: (i.label or i.name, spec.segments[i.segment].mtu)
+        for i in network.interfaces
+    }
+    told = ve.startup(vlans, network.objects, network.tmm_routes, config)
+    image = spec.routers[name].image or VE_IMAGE
+    node = Router(
+        name, Role.BIGIP, network.interfaces, "", None, None, image, text,
+        floating=network.floating, startup=told,
+    )  # fmt: skip
+    speaker = _speaker(name, network.interfaces, routing, network.routes)
+    if speaker is not None:
+        # without the line a BIG-IP offers no capability 65; releases differ, so nothing is claimed
+        four = any(s.command == "bgp extended-asn-cap" for s in config.statements) or None
+        speaker = replace(speaker, outside=_OUTSIDE, four_octet_as=four)
+    note = (
+        f"{name}: containerlab's {VE_KIND} applies no startup-config: when it has booted, "
+        f"`ssh root@clab-{spec.name}-{name} bash -s < clab-{spec.name}/{name}/{VE_STARTUP}`"
+    )
+    return RouterDesign(node, speaker, (*network.notes, note))
 
 
 def _frr(spec: Spec, name: str, router: Frr, text: str, path: str) -> RouterDesign:
@@ -126,16 +158,6 @@ def _filtered(neighbor: Neighbor) -> set[Direction]:
                       settings.distribute_lists)
         for direction in lists
     }  # fmt: skip
-
-
-def _lockdown(router: BigIp) -> str:
-    """The self-IPs' port lockdown, floating addresses apart, as an nftables file."""
-    found = {}
-    for interface in router.interfaces.values():
-        for address in (interface.address, interface.address6):
-            if address is not None:
-                found[address] = lockdown.allow(interface.allow_service)
-    return lockdown.ruleset(found)
 
 
 def _interfaces(spec: Spec, name: str) -> list[Interface]:

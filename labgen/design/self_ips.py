@@ -20,7 +20,8 @@ _DOMAIN = 0  # the route domain that the stand-in's one namespace is
 class SelfIps:
     """What stands on a BIG-IP's interfaces. `lockdown` is an nftables file.
 
-    `without_bgp` is the place of a route domain whose protocols do not include BGP.
+    `without_bgp` is the place of a route domain whose protocols do not include BGP. `objects` and
+    `tmm_routes` are what a real BIG-IP is told.
     """
 
     interfaces: tuple[Interface, ...]
@@ -29,6 +30,31 @@ class SelfIps:
     floating: tuple[FloatingAddress, ...] = ()
     notes: tuple[str, ...] = ()
     without_bgp: Mark | None = None
+    objects: tuple[tmsh.SelfIp, ...] = ()
+    tmm_routes: tuple[tmsh.Route, ...] = ()
+
+
+def from_spec(
+    interfaces: tuple[Interface, ...], allowed: dict[str, lockdown.PortLockdown]
+) -> SelfIps:
+    """The self-IPs of a router whose spec has them; `allowed` by TMOS interface.
+
+    Their objects are named after their VLANs, as F5's guides name them.
+    """
+    objects = tuple(
+        tmsh.SelfIp(
+            f"{i.vlan}-self" if address.version == 4 else f"{i.vlan}-self6",
+            address.ip, address.network.prefixlen, i.vlan or i.segment,
+            Mark("", 1, 1), allowed[i.label or ""],
+        )
+        for i in interfaces
+        for address in i.addresses
+    )  # fmt: skip
+    return SelfIps(
+        interfaces,
+        lockdown.ruleset({s.address: s.port_lockdown for s in objects}),
+        objects=objects,
+    )
 
 
 def from_tmsh(spec: Spec, name: str, text: str, path: str) -> SelfIps:
@@ -89,6 +115,8 @@ class _Reading:
             floating,
             (*self._notes, *self._unused()),
             None if bgp or domain is None else domain.mark,
+            tuple(self_ip for self_ip, _ in placed),
+            self._config.routes,
         )
 
     def _vlans(self) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,8 @@ def wait_converged(
     """  # fmt: skip
 
     def observe() -> tuple[str, ...]:
-        missing = tuple(m for s in design.speakers for m in _missing(design, s, commands))
+        asked = [s for s in design.speakers if s.outside is None]
+        missing = tuple(m for s in asked for m in _missing(design, s, commands))
         tell(f"{len(missing)} to go" if missing else "all there")
         return missing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labgen.design.model import CalicoNode, Design, Router
-from labgen.design.plan import directory, plan
+from labgen.design.plan import VE_STARTUP, directory, plan
 from labgen.plan import Role
 from labgen.render import clab, hosts
 from labgen.render.bird import adapt, bird_files
@@ -40,6 +40,8 @@ def calico_node(node: CalicoNode) -> dict[str, str]:
 
 
 def _router(router: Router) -> dict[str, str]:
+    if router.startup is not None:
+        return {VE_STARTUP: router.startup}
     conf = router.frr_conf
     if router.image is not None:
         conf = hosts.frr_interfaces(router.interfaces) + conf

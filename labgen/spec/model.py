@@ -104,9 +104,11 @@ class RouterInterface(Strict):
 
 
 class BigIp(Strict):
-    """The BIG-IP, by default as an FRR stand-in that reads BIG-IP configuration."""
+    """The BIG-IP: `bigip` is an FRR stand-in that reads BIG-IP configuration, `f5_bigip-ve` the
+    real thing, for containerlab to run, from the very same input.
+    """
 
-    kind: Literal["bigip"]
+    kind: Literal["bigip", "f5_bigip-ve"]
     config: str = Field(description="ZebOS configuration: imish session, running-config, ConfigMap")
     tmsh: str | None = Field(
         None,
@@ -114,7 +116,11 @@ class BigIp(Strict):
         "and routes, instead of `address` and `allow_service` of each interface",
     )
     interfaces: dict[BigIpInterface, RouterInterface] = Field(min_length=1)
-    image: str | None = None
+    image: str | None = Field(
+        None,
+        description="stand-in: another FRR image; f5_bigip-ve: vrnetlab's build, by default "
+        "vrnetlab/f5_bigip-ve:latest",
+    )
 
 
 class Frr(Strict):
