@@ -262,9 +262,10 @@ def test_the_changed_lab_is_verified_as_it_is(
     now = as_it_is(project)
     assert now.design.sessions != project.design.sessions
     findings = verify(now.design, evidence_of(now, engine))
-    wire = {"update"}  # what a session announced at its start is older than later changes
-    red = [f for f in findings if f.status is not Status.PASS and f.check not in wire]
-    assert not [f for f in red if f.status in (Status.FAIL, Status.ERROR)], red
+    assert {f.status for f in findings} <= {Status.PASS, Status.SKIP}, [
+        str(f) for f in findings if f.status not in (Status.PASS, Status.SKIP)
+    ]
+    assert len(findings) > 150
 
 
 def test_redeploying_leaves_a_changed_lab_alone(project: Project) -> None:
