@@ -33,8 +33,8 @@ destroy: venv ## remove LAB and everything it made
 	@$(LABGEN) destroy $(LAB) --cleanup
 
 test: engine ## all tests, those with real containers included
-	@$(BIN)/pytest -n 2 --dist loadgroup tests/unit
-	@$(BIN)/pytest tests/lab
+	@$(BIN)/pytest -n 2 tests/unit
+	@$(BIN)/pytest -n 3 --dist loadfile tests/lab
 
 unit: venv ## the tests that need no Docker
 	@$(BIN)/pytest tests/unit

@@ -209,7 +209,7 @@ class DockerRuntime:
             made = self.api.exec_create(container, list(argv), stdin=stdin is not None)
             keep = self.api.exec_start(made["Id"], socket=True)
             try:
-                out, err = _converse(raw_socket(keep), stdin, timeout)
+                out, err = _converse(keep, stdin, timeout)
             except TimeoutError:
                 raise LabError(
                     f"{container}: `{' '.join(argv)}` did not end within {timeout:g} s"
@@ -252,7 +252,7 @@ class DockerChannel:
     def lines(self) -> Iterator[str]:
         pending = b""
         try:
-            for kind, part in _frames(self._stream):
+            for kind, part in _frames(_reader(self._keep)):
                 if kind != _STDOUT:
                     continue
                 *whole, pending = (pending + part).split(b"\n")
@@ -274,6 +274,16 @@ def raw_socket(stream: Any) -> socket.socket:
     return cast("socket.socket", getattr(stream, "_sock", stream))
 
 
+def _reader(stream: Any) -> Any:
+    """Where to read what the engine streams: never the socket itself.
+
+    `http.client` reads the response's headers through a buffer, and a quick command's output may
+    come in the same piece: those octets are in the buffer, and the socket has them no more.
+    """
+    response = getattr(stream, "_response", None)
+    return stream if response is None else response.raw._fp.fp  # noqa: SLF001 - no public way
+
+
 def _close(stream: Any) -> None:
     """Close all three layers that the SDK leaves open around one connection."""
     for layer in (getattr(stream, "_response", None), stream, raw_socket(stream)):
@@ -282,13 +292,14 @@ def _close(stream: Any) -> None:
                 layer.close()
 
 
-def _converse(stream: socket.socket, stdin: bytes | None, timeout: float) -> tuple[bytes, bytes]:
+def _converse(keep: Any, stdin: bytes | None, timeout: float) -> tuple[bytes, bytes]:
     """Give a command its input, collect its output and error output to their end."""
+    stream = raw_socket(keep)
     stream.settimeout(timeout)
     if stdin is not None:  # beside the reading: either side may fill its buffer first
         threading.Thread(target=_feed, args=(stream, stdin), daemon=True).start()
     parts: dict[int, list[bytes]] = {_STDOUT: [], _STDERR: []}
-    for kind, part in _frames(stream):
+    for kind, part in _frames(_reader(keep)):
         parts.setdefault(kind, []).append(part)
     return b"".join(parts[_STDOUT]), b"".join(parts[_STDERR])
 
@@ -299,7 +310,7 @@ def _feed(stream: socket.socket, stdin: bytes) -> None:
         stream.shutdown(socket.SHUT_WR)
 
 
-def _frames(stream: socket.socket) -> Iterator[tuple[int, bytes]]:
+def _frames(stream: Any) -> Iterator[tuple[int, bytes]]:
     """The engine's stream format: one octet of kind, three of nothing, four of length."""
     while True:
         header = _exactly(stream, 8)
@@ -312,11 +323,11 @@ def _frames(stream: socket.socket) -> Iterator[tuple[int, bytes]]:
         yield kind, part
 
 
-def _exactly(stream: socket.socket, count: int) -> bytes | None:
+def _exactly(stream: Any, count: int) -> bytes | None:
     data = b""
     while len(data) < count:
         try:
-            part = stream.recv(count - len(data))
+            part = stream.read(count - len(data))
         except ConnectionError:
             return None
         if not part:
