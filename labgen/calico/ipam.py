@@ -22,7 +22,7 @@ from labgen.errors import InputError, Mark
 from labgen.yaml_source import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from labgen.calico.ipam_values import Address, Network
     from labgen.calico.resources import IPPool, Resources, WorkloadEndpoint
@@ -130,7 +130,32 @@ class Ipam:
         """The affinities as resources, which confd turns into a node's routes."""
         return tuple(_affinity(block) for block in self.blocks if block.owner is not None)
 
+    def pool_of(self, address: Address) -> str | None:
+        """The pool that holds an address."""
+        return next((name for name, net in self._networks.items() if address in net), None)
+
     # --- assigning ----------------------------------------------------------------------------
+
+    def restore(self, blocks: Iterable[BlockRecord]) -> None:
+        """Take up blocks as they were kept, in place of those that the resources amount to."""
+        self._blocks = {}
+        for block in blocks:
+            kept = self._add_block(block.network, block.owner)
+            kept.allocations = dict(block.allocations)
+            kept.free = block.free.copy()
+
+    def claim(self, request: Request) -> BlockRecord | None:
+        """A first block for a node, before any address is wanted; None where no pool has one."""
+        try:
+            pools = self._usable_pools(request)
+        except NoAddress:
+            return None
+        for block in self.blocks:
+            if block.owner == request.node and block.pool in pools:
+                return block
+        for network, pool in self._unclaimed(request.node, pools):
+            return self._add_block(network, request.node, pool)
+        return None
 
     def assign(self, request: Request) -> Allocation:
         """An address for a request, in Calico's order: own block, new block, borrowed.

@@ -147,7 +147,17 @@ def load(paths: Sequence[Path]) -> Resources:
     with a notice; a file that is named must hold resources. Raises InputError for a missing path, a
     directory without such files, and all that `parse` refuses.
     """
-    documents: list[Document] = []
+    found, strays = documents(paths)
+    resources = parse(found)
+    return replace(resources, notices=(*strays, *resources.notices))
+
+
+def documents(paths: Sequence[Path]) -> tuple[list[Document], list[Notice]]:
+    """Every object of these files and directories, and notices of what was left out.
+
+    Raises InputError as `load` does, `parse` apart.
+    """
+    kept: list[Document] = []
     strays: list[Notice] = []
     problems: list[InputError] = []
     named = set(paths)
@@ -159,12 +169,11 @@ def load(paths: Sequence[Path]) -> Resources:
             continue
         for document in found:
             if path in named or _is_resource(document.value):
-                documents.append(document)
+                kept.append(document)
             else:
                 strays.append(Notice("no Kubernetes resource; left out", document.first))
     raise_all(problems)
-    resources = parse(documents)
-    return replace(resources, notices=(*strays, *resources.notices))
+    return kept, strays
 
 
 def _is_resource(value: object) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from labgen.calico.resources import Resources
 from labgen.design import calico_nodes, routers
+from labgen.design.content import Content, initial, lab_node, renamed
 from labgen.design.model import Design, Segment
 from labgen.design.plan import short
 from labgen.design.sessions import derive
 from labgen.errors import InputError, InputErrors, Mark
 from labgen.spec.model import Spec
+from labgen.yaml_source import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +28,67 @@ class RouterSource:
 def build(
     spec: Spec, resources: Mapping[str, Resources], sources: Mapping[str, RouterSource],
     marks: Mapping[str, Mark], environment: Mapping[str, str], *, source: str,
+    manifests: Mapping[str, Sequence[Document]] | None = None,
 ) -> Design:  # fmt: skip
-    """Decide a lab. Raises InputErrors with every problem of every file."""
+    """Decide a lab as it is when it starts. Raises InputErrors with every problem of every file.
+
+    `marks` says where each node and pod stands in the spec; `manifests` are each cluster's
+    Kubernetes documents.
+    """
     problems: list[InputError] = []
+    contents = []
+    given = manifests or {}
+    for name, cluster in spec.clusters.items():
+        with _collected(problems):
+            known = calico_nodes.with_nodes(spec, cluster, resources[name], marks)
+            contents.append(initial(spec, name, known, given.get(name, ()), marks))
+    return _decide(spec, _apart(spec, contents), sources, environment, source, problems)
 
-    def collect(error: InputError) -> None:
-        problems.extend(error.problems if isinstance(error, InputErrors) else [error])
 
+def rebuild(
+    spec: Spec, contents: Sequence[Content], sources: Mapping[str, RouterSource],
+    environment: Mapping[str, str], *, source: str,
+) -> Design:  # fmt: skip
+    """Decide a lab as it is now: `contents` are its clusters, `spec` has the nodes there are.
+
+    Raises InputErrors where the clusters hold what no node could run.
+    """
+    return _decide(spec, contents, sources, environment, source, [])
+
+
+def _apart(spec: Spec, contents: Sequence[Content]) -> list[Content]:
+    """The contents with a name of its own for every pod."""
+    taken = {*spec.segments, *spec.routers, *(n for c in spec.clusters.values() for n in c.nodes)}
+    found = []
+    for content in contents:
+        state = renamed(content.state, taken)
+        taken |= {lab_node(pod) for pod in state.pods}
+        found.append(replace(content, state=state))
+    return found
+
+
+@contextmanager
+def _collected(problems: list[InputError]) -> Iterator[None]:
+    """Errors are collected, so that one run names all of them."""
+    try:
+        yield
+    except InputErrors as errors:
+        problems.extend(errors.problems)
+    except InputError as error:
+        problems.append(error)
+
+
+def _decide(
+    spec: Spec, contents: Sequence[Content], sources: Mapping[str, RouterSource],
+    environment: Mapping[str, str], source: str, problems: list[InputError],
+) -> Design:  # fmt: skip
     clusters, decided = [], []
-    for name in spec.clusters:
-        try:
-            clusters.append(
-                calico_nodes.decide(spec, name, resources[name], marks, environment)
-            )  # fmt: skip
-        except InputError as error:
-            collect(error)
+    for content in contents:
+        with _collected(problems):
+            clusters.append(calico_nodes.decide(spec, content, environment))
     for name in spec.routers:
-        try:
+        with _collected(problems):
             decided.append(routers.decide(spec, name, sources[name].text, sources[name].path))
-        except InputError as error:
-            collect(error)
     if problems:
         raise InputErrors(problems)
     nodes = tuple(node for cluster in clusters for node in cluster.nodes)
@@ -61,6 +105,7 @@ def build(
         pods=tuple(pod for cluster in clusters for pod in cluster.pods),
         speakers=speakers,
         sessions=sessions,
+        contents=tuple(cluster.content for cluster in clusters),
         notes=(*(n for c in clusters for n in c.notes), *(n for r in decided for n in r.notes)),
         source=source,
     )

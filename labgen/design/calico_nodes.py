@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, ip_interface, ip_network
 from labgen.calico.confd import Confd
 from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop
 from labgen.calico.resources import Resources, merged, parse, raise_all
+from labgen.design.content import Content, lab_node
 from labgen.design.model import (
-    Address,
     CalicoNode,
     Daemon,
     ExportPolicy,
@@ -24,6 +24,9 @@ from labgen.design.model import (
 )
 from labgen.design.plan import mac_of
 from labgen.errors import InputError, Mark
+from labgen.kubernetes.objects import Phase, StandsFor
+from labgen.kubernetes.proxy import Pool, ruleset
+from labgen.kubernetes.state import ClusterState
 from labgen.spec.model import CalicoNode as SpecNode
 from labgen.spec.model import Cluster, Spec
 from labgen.yaml_source import Document
@@ -34,42 +37,40 @@ _NEVER_IN_KERNEL = {KernelAction.REJECT_VXLAN, KernelAction.REJECT_FELIX}
 
 @dataclass(frozen=True, slots=True)
 class ClusterDesign:
-    """A cluster, decided. `resources` includes the Node objects that the spec implies."""
+    """A cluster, decided."""
 
-    name: str
-    resources: Resources
+    content: Content
     nodes: tuple[CalicoNode, ...]
     pods: tuple[Pod, ...]
     notes: tuple[str, ...]
 
 
 def decide(
-    spec: Spec, name: str, resources: Resources, marks: Mapping[str, Mark],
-    environment: Mapping[str, str] | None = None,
-) -> ClusterDesign:  # fmt: skip
-    """A cluster's nodes and pods.
+    spec: Spec, content: Content, environment: Mapping[str, str] | None = None
+) -> ClusterDesign:
+    """A cluster's nodes and pods, from what its API servers hold.
 
-    `marks` says where each node and pod stands in the spec. Raises InputError where the spec and
-    the resources disagree.
+    Raises InputError where the resources give what BIRD would refuse.
     """
-    cluster = spec.clusters[name]
-    resources = with_nodes(spec, cluster, resources, marks)
-    pods = tuple(_pods(name, cluster, marks))
+    cluster, resources = spec.clusters[content.name], content.resources
+    pods = _pods(cluster, content.state)
     confd = Confd(resources, environment=environment or {})
+    pools = [Pool(p.spec.network, bool(p.spec.nat_outgoing)) for p in resources.ip_pools]
     nodes = tuple(
         CalicoNode(
             node_name,
-            name,
+            content.name,
             (_interface(spec, node_name, node),),
             confd.node(node_name),
             tuple(pod for pod in pods if pod.node == node_name),
+            nat=ruleset(content.state, node_name, pools),
         )
         for node_name, node in cluster.nodes.items()
     )
     raise_all([_without_as(resources, p) for p in _peers_without_as(nodes)])
     notes = [str(notice) for notice in resources.notices]
     notes += [f"{node.name}: {notice}" for node in nodes for notice in node.config.notices]
-    return ClusterDesign(name, resources, nodes, pods, tuple(notes))
+    return ClusterDesign(content, nodes, pods, tuple(notes))
 
 
 def _peers_without_as(nodes: tuple[CalicoNode, ...]) -> list[str]:
@@ -138,19 +139,23 @@ def workload_interface(namespace: str, pod: str) -> str:
     return f"cali{digest.hexdigest()[:11]}"
 
 
-def _pods(cluster_name: str, cluster: Cluster, marks: Mapping[str, Mark]) -> list[Pod]:
-    pods = []
-    for name, pod in cluster.pods.items():
-        addresses: tuple[Address, ...] = tuple(filter(None, (pod.address, pod.address6)))
-        if not addresses:
-            raise InputError(
-                f"pod {name}: it has no address", mark=marks[name], hint="add `address`"
-            )
-        interface = workload_interface(pod.namespace, name)
-        pods.append(
-            Pod(name, pod.namespace, cluster_name, pod.node, addresses, interface, cluster.pod_mtu)
+def _pods(cluster: Cluster, state: ClusterState) -> tuple[Pod, ...]:
+    """The pods that run in containers of their own."""
+    return tuple(
+        Pod(
+            lab_node(pod),
+            pod.meta.namespace,
+            state.name,
+            pod.spec.node_name,
+            pod.addresses,
+            workload_interface(pod.meta.namespace, pod.meta.name),
+            cluster.pod_mtu,
         )
-    return pods
+        for pod in state.pods
+        if pod.stands_for is StandsFor.OWN_CONTAINERS
+        and pod.phase is Phase.RUNNING
+        and not pod.spec.host_network
+    )
 
 
 def speaker(node: CalicoNode) -> Speaker:

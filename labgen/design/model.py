@@ -20,6 +20,7 @@ from labgen.plan import Role
 if TYPE_CHECKING:
     from labgen.bigip.translate import Translation
     from labgen.calico.node_config import NodeConfig
+    from labgen.design.content import Content
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
@@ -221,7 +222,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class CalicoNode:
-    """A Calico node and the configuration that confd would give it."""
+    """A Calico node and the configuration that confd would give it.
+
+    `nat` is what kube-proxy and Felix put into its kernel, for `nft -f`.
+    """
 
     name: str
     cluster: str
@@ -229,6 +233,7 @@ class CalicoNode:
     config: NodeConfig
     pods: tuple[Pod, ...]
     role: Role = Role.CALICO_NODE
+    nat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +252,10 @@ class Router:
 
 @dataclass(frozen=True)
 class Design:
-    """A whole lab, decided. `known_forecast` replaces the computed one (tests, stages)."""
+    """A whole lab, decided. `contents` is what each cluster's API servers hold.
+
+    `known_forecast` replaces the computed one (tests, stages).
+    """
 
     name: str
     segments: tuple[Segment, ...]
@@ -256,6 +264,7 @@ class Design:
     pods: tuple[Pod, ...]
     speakers: tuple[Speaker, ...]
     sessions: tuple[Session, ...]
+    contents: tuple[Content, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = "lab.yaml"
     known_forecast: Forecast | None = None

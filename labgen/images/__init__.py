@@ -31,6 +31,11 @@ _SHARED = {
     "pod": ("interfaces.bash",),
     "segment": ("wire.py",),
 }
+# Scripts of other rooms that need nothing but Python: the node's own `calicoctl` and probes.
+_NODE_SCRIPTS = (
+    _PACKAGE / "calico" / "calicoctl" / "node_status.py",
+    _PACKAGE / "calico" / "readiness.py",
+)
 
 
 @lru_cache
@@ -51,6 +56,9 @@ def context(name: str) -> Mapping[str, bytes]:
         files[shared] = (_HERE / "shared" / shared).read_bytes()
     if name == "bigip":
         files.update(_imish_package())
+    if name == "calico-node":
+        for script in _NODE_SCRIPTS:
+            files[script.name] = script.read_bytes()
     return files
 
 

@@ -59,24 +59,37 @@ def open_project(path: Path) -> Project:
     """Read a spec and what it names. Raises InputErrors with every problem found."""
     loaded = load(path)
     problems: list[InputError] = []
-    resources = {}
+    resources, manifests = {}, {}
     for name, cluster in loaded.spec.clusters.items():
         try:
             resources[name] = calico.load([loaded.resolve(p) for p in cluster.resources])
+            manifests[name] = calico.documents([loaded.resolve(p) for p in cluster.manifests])[0]
         except InputErrors as errors:
             problems += errors.problems
         except InputError as error:
             problems.append(error)
-    routers = {
+    routers = router_sources(loaded)
+    if problems:
+        raise InputErrors(problems)
+    marks = _marks(loaded)
+    design = build(
+        loaded.spec, resources, routers, marks, calico_environment(), source=path.name,
+        manifests=manifests,
+    )  # fmt: skip
+    return Project(loaded, design)
+
+
+def router_sources(loaded: LoadedSpec) -> dict[str, RouterSource]:
+    """The routers' configurations. Raises InputError for one that cannot be read."""
+    return {
         name: RouterSource(_read(loaded.resolve(router.config)), str(loaded.resolve(router.config)))
         for name, router in loaded.spec.routers.items()
     }
-    if problems:
-        raise InputErrors(problems)
-    environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
-    marks = _marks(loaded)
-    design = build(loaded.spec, resources, routers, marks, environment, source=path.name)
-    return Project(loaded, design)
+
+
+def calico_environment() -> dict[str, str]:
+    """What calico-node would find in its environment, taken from labgen's own."""
+    return {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
 
 
 def _read(path: Path) -> str:

@@ -35,6 +35,7 @@ def calico_node(node: CalicoNode) -> dict[str, str]:
     return {
         "interfaces": hosts.interfaces(node.interfaces),
         "felix": hosts.felix(node),
+        "nat.nft": node.nat,
         **{f"confd/{name}": text for name, text in adapted.items()},
     }
 

@@ -299,12 +299,13 @@ def _pods_fit(loaded: LoadedSpec) -> Iterator[InputError]:
 
 def _files_exist(loaded: LoadedSpec) -> Iterator[InputError]:
     for cluster_name, cluster in loaded.spec.clusters.items():
-        for i, name in enumerate(cluster.resources):
-            if not loaded.resolve(name).exists():
-                mark = loaded.mark("clusters", cluster_name, "resources", i)
-                yield InputError(
-                    f"no such file or directory: {name}", mark=mark, hint=_near(loaded)
-                )
+        for key, names in (("resources", cluster.resources), ("manifests", cluster.manifests)):
+            for i, name in enumerate(names):
+                if not loaded.resolve(name).exists():
+                    mark = loaded.mark("clusters", cluster_name, key, i)
+                    yield InputError(
+                        f"no such file or directory: {name}", mark=mark, hint=_near(loaded)
+                    )
     for router_name, router in loaded.spec.routers.items():
         if not loaded.resolve(router.config).is_file():
             mark = loaded.mark("routers", router_name, "config")

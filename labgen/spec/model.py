@@ -77,6 +77,16 @@ class Cluster(Strict):
     )
     nodes: dict[Name, CalicoNode] = Field(min_length=1)
     pods: dict[Name, Pod] = Field(default_factory=dict)
+    manifests: list[str] = Field(
+        default_factory=list,
+        description="Deployments, Services, … to create: files or directories, beside the spec",
+    )
+    service_network: Network | None = Field(
+        None, description="--service-cluster-ip-range; omitted: 10.96.0.0/12, as kubeadm's"
+    )
+    pod_network: Network | None = Field(
+        None, description="kubeadm's pod-network-cidr; omitted: the first enabled IPPool"
+    )
     pod_mtu: Mtu = Field(1440, description="MTU of the pods' interfaces, octets")
 
 

@@ -1,0 +1,1 @@
+"""calicoctl's verbs on a lab's datastore, with the real one's tables, messages and exit codes."""

@@ -1,0 +1,310 @@
+"""The clusters of a running lab: what their API servers hold, and how one half follows the other.
+
+A cluster has one Node object with two views: kubectl labels it, Calico's selectors read the label.
+Pods take addresses from Calico's IPAM, an Installation makes IPPools. Everything here is a value;
+`content_files` keeps it, `live` changes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from labgen.calico.calicoctl.ipam_blocks import block_document, blocks
+from labgen.calico.datastore import (
+    GROUP,
+    VERSION,
+    Datastore,
+    Key,
+    Stamps,
+    seeded,
+    yaml_document,
+)
+from labgen.calico.ipam import Ipam
+from labgen.calico.resources import parse
+from labgen.design import content
+from labgen.design.calico_nodes import workload_interface
+from labgen.design.content import Content
+from labgen.design.model import Design
+from labgen.kubernetes.objects import (
+    EndpointSlice,
+    Namespace,
+    Phase,
+    Pod,
+    Service,
+    StandsFor,
+    ref,
+)
+from labgen.kubernetes.state import ClusterState
+from labgen.spec.model import CalicoNode, Spec
+
+if TYPE_CHECKING:
+    from labgen.calico.resources import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStore:
+    """One cluster. `nodes` says where each node stands, as the spec would."""
+
+    name: str
+    calico: Datastore
+    kubernetes: ClusterState
+    nodes: Mapping[str, CalicoNode]
+
+    def content(self) -> Content:
+        """What the design is computed from."""
+        resources = content.with_state(self.calico.resources(), self.kubernetes)
+        return Content(self.name, resources, self.kubernetes, blocks(self.calico))
+
+    def ipam(self) -> Ipam:
+        """Calico's IPAM as it stands."""
+        found = Ipam(replace(self.calico.resources(), workload_endpoints=()))
+        found.restore(blocks(self.calico))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """Every cluster that runs, by name. `current` is kubectl's context; `generation` counts."""
+
+    clusters: Mapping[str, ClusterStore] = field(default_factory=dict)
+    current: str | None = None
+    generation: int = 0
+
+    def having(self, cluster: ClusterStore) -> LiveState:
+        return replace(self, clusters={**self.clusters, cluster.name: cluster})
+
+    def spec(self, written: Spec) -> Spec:
+        """The spec with the clusters and nodes that there are now; its pods are the state's."""
+        clusters = {
+            name: written.clusters[name].model_copy(update={"nodes": dict(c.nodes), "pods": {}})
+            for name, c in self.clusters.items()
+        }
+        return written.model_copy(update={"clusters": clusters})
+
+
+def beginning(spec: Spec, design: Design, stamps: Stamps) -> LiveState:
+    """What a lab's clusters hold when it has just been deployed."""
+    now = stamps.now()
+    clusters = {}
+    for one in design.contents:
+        store = seeded(_documents(one), stamps)
+        for block in one.blocks:
+            store = store.put(block_document(block), stamps)
+        state = _made_at(one.state, now)
+        made = ClusterStore(one.name, store, state, dict(spec.clusters[one.name].nodes))
+        clusters[one.name] = with_endpoints(_labelled(made, stamps), stamps)
+    return LiveState(clusters, current=next(iter(clusters), None))
+
+
+def _documents(one: Content) -> list[Mapping[str, Any]]:
+    """Calico's objects, without those that Kubernetes' state has already."""
+    derived = {
+        (cls.__name__, item.meta.namespace, item.meta.name)
+        for cls in (Namespace, Service, EndpointSlice)
+        for item in one.state.of(cls)
+    }
+    return [
+        _node_document(item) if item.kind == "Node" else plain(item.raw)
+        for item in (*one.resources.every(), *one.resources.ignored)
+        if (item.kind, item.namespace or "", item.name) not in derived
+    ]
+
+
+def plain(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The document in JSON's types alone, so that it is equal to itself when it is read back."""
+    read: Mapping[str, Any] = json.loads(json.dumps(document))
+    return read
+
+
+def _node_document(node: Resource[Any]) -> Mapping[str, Any]:
+    """A Calico Node with what its Kubernetes Node said as well."""
+    metadata = {"name": node.name, "labels": dict(node.labels)}
+    if node.annotations:
+        metadata["annotations"] = dict(node.annotations)
+    spec = node.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {"apiVersion": VERSION, "kind": "Node", "metadata": metadata, "spec": spec}
+
+
+def _made_at(state: ClusterState, now: datetime) -> ClusterState:
+    """Everything is as old as the lab; a design knows no time."""
+    made: list[Any] = []
+    for item in state.objects.values():
+        new = replace(item, meta=replace(item.meta, created=now))
+        made.append(replace(new, started=now) if isinstance(new, Pod) and new.started else new)
+    return state.having(*made)
+
+
+# --- one half follows the other ---------------------------------------------------------------
+
+
+def after_calicoctl(cluster: ClusterStore, store: Datastore) -> ClusterStore:
+    """The cluster with a changed datastore: labels of Nodes are Kubernetes' as well."""
+    state = cluster.kubernetes
+    for document in store.list("Node"):
+        metadata = document["metadata"]
+        node = state.node(metadata["name"])
+        labels = metadata.get("labels") or {}
+        if node is not None and dict(node.meta.labels) != labels:
+            state = state.having(replace(node, meta=replace(node.meta, labels=labels)))
+    return replace(cluster, calico=store, kubernetes=state)
+
+
+def after_kubectl(cluster: ClusterStore, state: ClusterState, stamps: Stamps) -> ClusterStore:
+    """The cluster with changed objects: labels, IPPools of an Installation, released addresses."""
+    before = cluster.kubernetes
+    cluster = _labelled(replace(cluster, kubernetes=state), stamps)
+    if state.operator_resources != before.operator_resources:
+        cluster = _with_pools(cluster, stamps)
+    ipam = cluster.ipam()
+    gone = [p for p in before.pods if _is_other(state.get(ref(p)), p)]
+    released = [
+        allocation
+        for pod in gone
+        for allocation in ipam.release_handle(content.handle(pod.meta.namespace, pod.meta.name))
+    ]
+    if released:
+        cluster = _with_ipam(cluster, ipam, stamps)
+    return with_endpoints(cluster, stamps)
+
+
+def _is_other(found: object, pod: Pod) -> bool:
+    return not isinstance(found, Pod) or found.meta.uid != pod.meta.uid
+
+
+def with_pods_started(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
+    """The cluster in which every waiting pod has its address and runs. Raises NoAddress."""
+    state = cluster.kubernetes
+    if not state.to_start():
+        return cluster
+    ipam = cluster.ipam()
+    state = content.started(state, ipam, {}, stamps.now())
+    cluster = _with_ipam(replace(cluster, kubernetes=state), ipam, stamps)
+    return with_endpoints(cluster, stamps)
+
+
+def with_first_blocks(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
+    """Every node with a block of each family, as a node has once a DaemonSet's pod runs there."""
+    ipam = cluster.ipam()
+    resources = cluster.calico.resources("IPPool")
+    for name in cluster.nodes:
+        content.claim_first_blocks(ipam, resources, name)
+    return _with_ipam(cluster, ipam, stamps)
+
+
+def without_nodes(cluster: ClusterStore, names: set[str], stamps: Stamps) -> ClusterStore:
+    """The cluster after nodes left it: their addresses and blocks are free again."""
+    ipam = cluster.ipam()
+    store = cluster.calico
+    for name in names:
+        ipam.release_node(name)
+        store = store.remove(Key(GROUP, "Node", "", name))
+        store = store.remove(Key(GROUP, "BGPConfiguration", "", f"node.{name}"))
+    nodes = {name: node for name, node in cluster.nodes.items() if name not in names}
+    cluster = _with_ipam(replace(cluster, calico=store, nodes=nodes), ipam, stamps)
+    return with_endpoints(cluster, stamps)
+
+
+def _labelled(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
+    """Calico's Nodes with the labels of Kubernetes' ones."""
+    store = cluster.calico
+    for node in cluster.kubernetes.nodes:
+        document = store.get(Key(GROUP, "Node", "", node.meta.name))
+        if document is None:
+            continue
+        if (document["metadata"].get("labels") or {}) != dict(node.meta.labels):
+            document["metadata"]["labels"] = dict(node.meta.labels)
+            store = store.put(document, stamps)
+    return replace(cluster, calico=store)
+
+
+def _with_pools(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
+    """The IPPools that the operator makes of an Installation, for those that are not there."""
+    store = cluster.calico
+    known = {document["spec"]["cidr"] for document in store.list("IPPool")}
+    operator = cluster.kubernetes.operator_resources
+    for pool in parse(yaml_document(item.body) for item in operator).ip_pools:
+        if pool.raw["spec"]["cidr"] not in known:
+            store = store.put(plain(pool.raw), stamps)
+    return with_first_blocks(replace(cluster, calico=store), stamps)
+
+
+def _with_ipam(cluster: ClusterStore, ipam: Ipam, stamps: Stamps) -> ClusterStore:
+    """The datastore with IPAM's blocks and affinities as they are."""
+    blocks_now = [block_document(block) for block in ipam.blocks]
+    store = _replaced(cluster.calico, "IPAMBlock", blocks_now, stamps)
+    return replace(cluster, calico=_with_affinities(store, ipam, stamps))
+
+
+def _replaced(
+    store: Datastore, kind: str, documents: Iterable[Mapping[str, Any]], stamps: Stamps
+) -> Datastore:
+    """The store with these objects of a kind and no others; only what differs is written."""
+    wanted = {(d["metadata"].get("namespace", ""), d["metadata"]["name"]): d for d in documents}
+    for key in store.keys(kind):
+        document = wanted.pop((key.namespace, key.name), None)
+        if document is None:
+            store = store.remove(key)
+        elif store.objects[key]["spec"] != document["spec"]:
+            store = store.put(document, stamps)
+    for document in wanted.values():
+        store = store.put(document, stamps)
+    return store
+
+
+def _with_affinities(store: Datastore, ipam: Ipam, stamps: Stamps) -> Datastore:
+    """Affinities of the blocks that have an owner; those that are not confirmed are left alone."""
+    owned = {a.spec.cidr: a for a in ipam.block_affinities()}
+    for document in store.list("BlockAffinity"):
+        spec = document["spec"]
+        affinity = owned.get(spec["cidr"])
+        if affinity is not None and affinity.spec.node == spec["node"]:
+            del owned[spec["cidr"]]
+        elif spec.get("state", "confirmed") in ("", "confirmed"):
+            store = store.remove(Key(GROUP, "BlockAffinity", "", document["metadata"]["name"]))
+    for affinity in owned.values():
+        store = store.put(affinity.raw, stamps)
+    return store
+
+
+# --- what Calico shows of pods ----------------------------------------------------------------
+
+
+def with_endpoints(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
+    """The datastore with a WorkloadEndpoint for each pod that runs, as Calico shows them."""
+    found = [d for d in map(_endpoint, cluster.kubernetes.pods) if d is not None]
+    store = _replaced(cluster.calico, "WorkloadEndpoint", found, stamps)
+    return replace(cluster, calico=store)
+
+
+def _endpoint(pod: Pod) -> dict[str, Any] | None:
+    """A pod's WorkloadEndpoint (libcalico-go names it after node, orchestrator, pod, interface)."""
+    if pod.phase is not Phase.RUNNING or pod.stands_for is not StandsFor.OWN_CONTAINERS:
+        return None
+    meta, node = pod.meta, pod.spec.node_name
+    name = "-".join(part.replace("-", "--") for part in (node, "k8s", meta.name, "eth0"))
+    return {
+        "apiVersion": VERSION,
+        "kind": "WorkloadEndpoint",
+        "metadata": {
+            "name": name,
+            "namespace": meta.namespace,
+            "labels": {
+                **meta.labels,
+                "projectcalico.org/namespace": meta.namespace,
+                "projectcalico.org/orchestrator": "k8s",
+            },
+        },
+        "spec": {
+            "orchestrator": "k8s",
+            "node": node,
+            "pod": meta.name,
+            "endpoint": "eth0",
+            "interfaceName": workload_interface(meta.namespace, meta.name),
+            "ipNetworks": [f"{a}/{a.max_prefixlen}" for a in pod.addresses],
+            "profiles": [f"kns.{meta.namespace}"],
+        },
+    }

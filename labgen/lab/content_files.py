@@ -1,0 +1,207 @@
+"""The running lab's clusters on disk: `clab-<lab>/datastore/`, written whole or not at all.
+
+    datastore/lab.json                   generation, kubectl's context, where each node stands
+    datastore/<cluster>/calico.json      Calico's objects
+    datastore/<cluster>/kubernetes.json  Kubernetes' objects
+
+`lab.json` is written last and names the files of its generation, so a reader always sees one
+state, never halves of two. They hold Secrets and are private. Changes take the lab's lock.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from functools import cache
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from labgen.calico.datastore import from_text, to_text
+from labgen.errors import InputError, LabError
+from labgen.kubernetes import objects
+from labgen.kubernetes.kinds import BY_VERSION, Kind, Ref
+from labgen.kubernetes.state import ClusterState
+from labgen.lab.clusters import ClusterStore, LiveState
+from labgen.lab.files import write_atomically
+from labgen.spec.model import CalicoNode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIRECTORY = "datastore"
+INDEX = "lab.json"
+_FORMAT = "labgen/live/v1"
+_CLASSES = (
+    objects.Pod,
+    objects.Deployment,
+    objects.ReplicaSet,
+    objects.DaemonSet,
+    objects.Service,
+    objects.EndpointSlice,
+    objects.Namespace,
+    objects.Node,
+    objects.OperatorResource,
+)
+_BY_NAME = {cls.__name__: cls for cls in _CLASSES}
+
+
+def load(lab_directory: Path) -> LiveState | None:
+    """The clusters as they were last written; None where nothing was. Raises LabError."""
+    directory = lab_directory / DIRECTORY
+    try:
+        index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _broken(directory / INDEX, str(error)) from error
+    try:
+        if index["format"] != _FORMAT:
+            raise _broken(directory / INDEX, f"its format is {index['format']}")
+        generation = int(index["generation"])
+        clusters = {
+            name: _cluster(directory / name, name, generation_of, nodes)
+            for name, (generation_of, nodes) in index["clusters"].items()
+        }
+        return LiveState(clusters, index["current"], generation)
+    except (OSError, KeyError, TypeError, ValueError, InputError) as error:
+        raise _broken(directory, str(error)) from error
+
+
+def save(lab_directory: Path, state: LiveState, before: LiveState | None) -> LiveState:
+    """Write the clusters that differ from `before`; returns the state with its new generation.
+
+    Call it under the lab's lock. Raises HostError, and then the old state stays.
+    """
+    directory = lab_directory / DIRECTORY
+    generation = (before.generation if before else 0) + 1
+    index: dict[str, Any] = {}
+    written: dict[str, set[str]] = {}
+    known = _generations(directory)
+    for name, cluster in state.clusters.items():
+        old = before.clusters.get(name) if before else None
+        number = known.get(name, generation) if old == cluster else generation
+        if number == generation:
+            for file, text in _texts(cluster).items():
+                write_atomically(directory / name / _file(file, number), text.encode())
+        written[name] = {_file(file, number) for file in ("calico", "kubernetes")}
+        nodes = {n: node.model_dump(mode="json") for n, node in cluster.nodes.items()}
+        index[name] = [number, nodes]
+    value = {"format": _FORMAT, "generation": generation, "current": state.current,
+             "clusters": index}  # fmt: skip
+    write_atomically(directory / INDEX, json.dumps(value, indent=1).encode())
+    _remove_stale(directory, written)
+    return replace(state, generation=generation)
+
+
+def forget(lab_directory: Path) -> None:
+    """A lab that is deployed anew starts from its files."""
+    shutil.rmtree(lab_directory / DIRECTORY, ignore_errors=True)
+
+
+def node_names(lab_directory: Path) -> frozenset[str]:
+    """The Calico nodes that the lab has now; empty where it was never changed."""
+    try:
+        index = json.loads((lab_directory / DIRECTORY / INDEX).read_text(encoding="utf-8"))
+        return frozenset(n for _, nodes in index["clusters"].values() for n in nodes)
+    except (OSError, ValueError, KeyError):
+        return frozenset()
+
+
+def _file(name: str, generation: int) -> str:
+    return f"{name}.{generation}.json"
+
+
+def _generations(directory: Path) -> dict[str, int]:
+    try:
+        index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
+        return {name: number for name, (number, _) in index["clusters"].items()}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _remove_stale(directory: Path, written: dict[str, set[str]]) -> None:
+    """Files of earlier generations: nobody names them any more."""
+    for path in directory.iterdir():
+        if path.is_dir() and path.name not in written:
+            shutil.rmtree(path, ignore_errors=True)
+        for file in path.iterdir() if path.is_dir() else ():
+            if file.name not in written[path.name]:
+                file.unlink(missing_ok=True)
+
+
+def _broken(path: Path, why: str) -> LabError:
+    return LabError(
+        f"{path}: not what labgen wrote there: {why}",
+        hint="`labgen deploy --reconfigure` starts the lab anew",
+    )
+
+
+def _texts(cluster: ClusterStore) -> dict[str, str]:
+    return {"calico": to_text(cluster.calico), "kubernetes": _kubernetes_text(cluster.kubernetes)}
+
+
+def _cluster(directory: Path, name: str, generation: int, nodes: dict[str, Any]) -> ClusterStore:
+    calico, kubernetes = (directory / _file(file, generation) for file in ("calico", "kubernetes"))
+    return ClusterStore(
+        name,
+        from_text(calico.read_text(encoding="utf-8"), str(calico)),
+        _kubernetes_state(kubernetes.read_text(encoding="utf-8")),
+        {node: CalicoNode.model_validate(value) for node, value in nodes.items()},
+    )
+
+
+# --- Kubernetes' objects as JSON --------------------------------------------------------------
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_BY_NAME[name])
+
+
+def _kubernetes_text(state: ClusterState) -> str:
+    items = [
+        [type(item).__name__, _adapter(type(item).__name__).dump_python(item, mode="json")]
+        for item in state.objects.values()
+    ]
+    head = {
+        "name": state.name,
+        "service_networks": [str(network) for network in state.service_networks],
+        "pod_networks": [str(network) for network in state.pod_networks],
+        "serial": state.serial,
+    }
+    lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in items)
+    return f'{{"head": {json.dumps(head)}, "items": [\n{lines}\n]}}\n'
+
+
+def _kubernetes_state(text: str) -> ClusterState:
+    value = json.loads(text)
+    head = value["head"]
+    state = ClusterState(
+        head["name"],
+        tuple(ip_network(n) for n in head["service_networks"]),
+        tuple(ip_network(n) for n in head["pod_networks"]),
+        serial=head["serial"],
+    )
+    try:
+        found = [_adapter(name).validate_python(item) for name, item in value["items"]]
+    except ValidationError as error:
+        raise ValueError(f"{error.error_count()} objects are not understood") from error
+    return state.having(*(_with_known_kinds(item) for item in found))
+
+
+def _with_known_kinds(item: Any) -> Any:
+    """Kinds are compared by identity, so what was read gets the one that labgen knows."""
+    owner = item.meta.owner
+    if owner is not None:
+        owner = Ref(_known(owner.kind), owner.namespace, owner.name)
+        item = replace(item, meta=replace(item.meta, owner=owner))
+    if isinstance(item, objects.OperatorResource):
+        item = replace(item, kind=_known(item.kind))
+    return item
+
+
+def _known(kind: Kind) -> Kind:
+    return BY_VERSION[kind.api_version, kind.name]
