@@ -65,14 +65,23 @@ class DecodeContext:
 
 
 class MalformedAttributeError(Exception):
-    """An attribute's octets are wrong; caught inside the codec, which turns it into a value."""
+    """An attribute's octets are wrong; caught inside the codec, which turns it into a value.
+
+    `attribute` is what could be read all the same.
+    """
 
     def __init__(
-        self, reason: str, at: int, reference: str, treatment: Treatment, subcode: int = 5
+        self,
+        reason: str,
+        at: int,
+        reference: str,
+        treatment: Treatment,
+        subcode: int = 5,
+        attribute: PathAttribute | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason, self.at, self.reference = reason, at, reference
-        self.treatment, self.subcode = treatment, subcode
+        self.treatment, self.subcode, self.attribute = treatment, subcode, attribute
 
 
 def _exact(body: bytes, length: int, section: str, treatment: Treatment = _WITHDRAW) -> None:
@@ -301,6 +310,7 @@ def decode_attribute(flags: int, code: int, body: bytes, context: DecodeContext)
             "RFC 7606 section 3 (c)",
             treatment,
             4,
+            PathAttribute(flags, code, len(body), value),
         )
     return PathAttribute(flags, code, len(body), value)
 

@@ -124,7 +124,13 @@ class Decoder:
             wanted = _MANDATORY_CODES | _NEXT_HOP_CODE
         if codes & wanted != wanted and not errors:
             errors = _missing(codes, wanted, end=end)
-        return Update(withdrawn, attributes, nlri, errors)
+        update = Update(withdrawn, attributes, nlri, errors)
+        if errors and update.treated_as_withdraw and not update.carries_routes:
+            # Where no reachable route is found, it may be the error that hides them.
+            raise DecodeError(
+                errors[0].reason, offset=errors[0].offset, reference="RFC 7606 section 5.2"
+            )
+        return update
 
     def _path_attributes(self, block: bytes, start: int) -> _Parsed:
         known = self._sets.get(block)
@@ -189,7 +195,8 @@ class Decoder:
                     (3, error.subcode),
                 )
             )
-            return None, bit
+            # The routes that are to be treated as withdrawn must be known.
+            return (error.attribute if bit & _MP_CODES else None), bit
         except DecodeError as error:
             raise DecodeError(
                 error.reason, offset=offset + head + error.offset, reference=error.reference

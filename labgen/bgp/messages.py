@@ -109,6 +109,11 @@ class Update:
         return any(e.treatment is Treatment.TREAT_AS_WITHDRAW for e in self.errors)
 
     @property
+    def carries_routes(self) -> bool:
+        """Whether reachable routes stand in it, however they are to be treated."""
+        return bool(self._carried)
+
+    @property
     def _carried(self) -> tuple[tuple[Family, NlriBlock], ...]:
         found = [(IPV4_UNICAST, self.nlri)] if self.nlri else []
         reach = self.attributes.get(MpReachNlri)

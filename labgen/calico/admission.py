@@ -23,121 +23,31 @@ from labgen.calico.datastore import (
     key_of,
     yaml_document,
 )
+from labgen.calico.datastore_errors import (
+    UNKNOWN_FIELD,
+    AlreadyExists,
+    DoesNotExist,
+    NotSupported,
+    Refused,
+    Undecodable,
+    UpdateConflict,
+    invalid,
+)
 from labgen.calico.problem import Scope
 from labgen.calico.resources import Resources, merged, parse
-from labgen.errors import InputError, InputErrors
+from labgen.calico.strict import decoded, go_text, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from labgen.calico.problem import Problem
 
     Document = dict[str, Any]
 
 _READ_ONLY = {"Node": ("Create", "Delete"), "WorkloadEndpoint": ("Create", "Update", "Delete")}
-_UNKNOWN_FIELD = "field in document is not recognized or is in the wrong location: "
-_TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
-# metav1.ObjectMeta, the fields that a client may send.
-_METADATA = frozenset(
-    {
-        "annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp",
-        "finalizers", "generateName", "generation", "labels", "managedFields", "name", "namespace",
-        "ownerReferences", "resourceVersion", "selfLink", "uid",
-    }
-)  # fmt: skip
-
-
-class Refused(InputError):
-    """A verb that Calico's client refuses. `message` is its text to the byte, lines included."""
-
-    def __str__(self) -> str:
-        return " ".join(self.message.split())
-
-
-class DoesNotExist(Refused):
-    """The object is not there."""
-
-
-class AlreadyExists(Refused):
-    """The object is there already."""
-
-
-class UpdateConflict(Refused):
-    """The resourceVersion given is not the newest."""
-
-
-class NotSupported(Refused):
-    """Kubernetes' datastore does not do this."""
-
-
-class Undecodable(Refused):
-    """The document is no such object: calicoctl refuses the whole file."""
-
-
-# --- decoding ---------------------------------------------------------------------------------
-
-
-def decoded(document: Mapping[str, Any]) -> Document:
-    """The document as Calico's strict decoder would take it. Raises Undecodable."""
-    for key in document:
-        if key not in _TOP:
-            raise Undecodable(_UNKNOWN_FIELD + str(key))
-    metadata = document.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise Undecodable("error with field metadata (a mapping is wanted)")
-    for key in metadata:
-        if key not in _METADATA:
-            raise Undecodable(_UNKNOWN_FIELD + str(key))
-    made: Document = copy.deepcopy({**document, "metadata": metadata})
-    for key in ("name", "namespace", "resourceVersion", "uid"):
-        if key in metadata:
-            made["metadata"][key] = _text_field(key, metadata[key])
-    if not made["metadata"].get("name"):
-        return made  # the client says so itself, with its own words
-    _typed(made)
-    return made
-
-
-def _text_field(key: str, value: Any) -> str:
-    """Go's YAML decoder makes texts of numbers and booleans, and "" of null."""
-    if isinstance(value, list | dict):
-        raise Undecodable(f"error with field metadata.{key} (a text is wanted)")
-    return _go_text(value)
-
-
-def _typed(document: Mapping[str, Any]) -> Resources:
-    """The typed form of one object; without the server's fields, so that nothing is tolerated."""
-    metadata = {
-        key: value
-        for key, value in document["metadata"].items()
-        if key in ("name", "namespace", "labels", "annotations")
-    }
-    try:
-        return parse([yaml_document({**document, "metadata": metadata})])
-    except InputErrors as problems:
-        raise Undecodable(_reason(problems.problems[0])) from None
-    except InputError as problem:
-        raise Undecodable(_reason(problem)) from None
-
-
-def _reason(problem: InputError) -> str:
-    """The decoder's message without the object's name; an unknown field by its last key only."""
-    text = problem.message
-    if _UNKNOWN_FIELD in text:
-        return _UNKNOWN_FIELD + text.rpartition(_UNKNOWN_FIELD)[2].rpartition(".")[2]
-    return text.partition(": ")[2] or text
 
 
 # --- validation -------------------------------------------------------------------------------
-
-
-def invalid(fields: Sequence[str]) -> Refused:
-    """Calico's ErrorValidation; `fields` as `NAME = 'VALUE' (REASON)`."""
-    if len(fields) == 1:
-        return Refused(f"error with field {fields[0]}")
-    return Refused(
-        "error with the following fields:\n" + "".join(f"-  {field}\n" for field in fields)
-    )
 
 
 def check(
@@ -151,7 +61,7 @@ def check(
 
     `offline` leaves out the rules that need the other objects (`calicoctl validate`).
     """
-    resources = _typed(document)
+    resources = typed(document)
     context = resources
     if document["kind"] == "BGPPeer" and not offline:
         context = merged(store.resources("BGPFilter"), resources)
@@ -208,7 +118,8 @@ def create(
 ) -> tuple[Datastore, Document]:
     """Make an object; the new store and the object as stored. Raises Refused."""
     made = canonical(document)
-    key = _named(made)
+    key = key_of(made)
+    _writable(key, "create or apply")
     if version := made["metadata"].get("resourceVersion"):
         raise invalid(
             [f"Metadata.ResourceVersion = '{version}' (field must not be set for a Create request)"]
@@ -233,7 +144,8 @@ def update(
 ) -> tuple[Datastore, Document]:
     """Replace an object's spec, labels and annotations. Raises Refused."""
     made = canonical(document)
-    key = _named(made)
+    key = key_of(made)
+    _writable(key, "apply or replace")
     old = existing(store, key)
     _same_version(key, made, old)
     wanted = _client_metadata(made["metadata"])
@@ -258,6 +170,7 @@ def apply(
 ) -> tuple[Datastore, Document]:
     """Create, or update what is there (or cannot be created). Raises Refused."""
     made = canonical(document)
+    _writable(key_of(made), "apply", ": resource is readonly")
     without = copy.deepcopy(made)
     without["metadata"].pop("resourceVersion", None)
     try:
@@ -270,6 +183,7 @@ def delete(
     store: Datastore, key: Key, *, resource_version: str | None = None
 ) -> tuple[Datastore, Document]:
     """Remove an object; a pool's affinities go with it. Raises Refused."""
+    _writable(key, "delete")
     if "Delete" in _READ_ONLY.get(key.kind, ()):
         raise NotSupported(f"operation Delete is not supported on {key}")
     old = existing(store, key)
@@ -301,7 +215,7 @@ def patch(store: Datastore, key: Key, text: str, stamps: Stamps) -> tuple[Datast
     try:
         made = decoded(patched)
     except Undecodable as problem:
-        if problem.message.startswith(_UNKNOWN_FIELD):
+        if problem.message.startswith(UNKNOWN_FIELD):
             raise
         raise Refused(f"creating resource from patched data: {problem.message}") from None
     if not made["metadata"].get("name"):
@@ -334,8 +248,10 @@ def merge_patch(value: Mapping[str, Any], changes: Mapping[str, Any]) -> Documen
     return result
 
 
-def _named(document: Mapping[str, Any]) -> Key:
-    return key_of(document)
+def _writable(key: Key, operation: str, reason: str = "") -> None:
+    """calico-node alone writes the ClusterInformation; calicoctl says so for each verb."""
+    if key.kind == "ClusterInformation":
+        raise NotSupported(f"operation {operation} is not supported on {key.kind}{reason}")
 
 
 def existing(store: Datastore, key: Key) -> Document:
@@ -368,14 +284,8 @@ def _client_metadata(metadata: Mapping[str, Any]) -> Document:
     kept: Document = {key: metadata[key] for key in ("name", "namespace") if metadata.get(key)}
     for part in ("labels", "annotations"):
         if metadata.get(part):
-            kept[part] = {key: _go_text(value) for key, value in metadata[part].items()}
+            kept[part] = {key: go_text(value) for key, value in metadata[part].items()}
     return kept
-
-
-def _go_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
 
 
 def _written(store: Datastore, document: Document, stamps: Stamps) -> tuple[Datastore, Document]:

@@ -12,11 +12,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from labgen import yaml_source
 from labgen.calico.defaults import with_defaults
-from labgen.calico.resources import Resources, parse
+from labgen.calico.resources import Resource, Resources, parse
+from labgen.calico.specs import NodeSpec
 from labgen.errors import InputError, Mark
 from labgen.yaml_source import Document as YamlDocument
 
@@ -161,6 +163,41 @@ def seeded(documents: Iterable[Mapping[str, Any]], stamps: Stamps) -> Datastore:
     return store
 
 
+def documents_of(resources: Resources) -> list[Document]:
+    """Typed resources as documents to seed a store with; `seeded(...).resources()` equals them.
+
+    A Node is written as Calico sees it, because a Kubernetes Node may have been the source. Kinds
+    without a part in routing come along if they are Calico's; others are left out.
+    """
+    kept = [item for item in resources.ignored if item.api_version == VERSION]
+    return [_document_of(item) for item in (*resources.every(), *kept)]
+
+
+def _document_of(resource: Resource[Any]) -> Document:
+    if not isinstance(resource.spec, NodeSpec):
+        return _plain(resource.raw)
+    given = resource.raw.get("metadata")
+    metadata = {
+        **_identity(given if isinstance(given, Mapping) else {}),
+        "name": resource.name,
+        "labels": dict(resource.labels),
+        "annotations": dict(resource.annotations),
+    }
+    spec = resource.spec.model_dump(by_alias=True, exclude_defaults=True, exclude_none=True)
+    return {
+        "apiVersion": VERSION,
+        "kind": "Node",
+        "metadata": {key: value for key, value in metadata.items() if value},
+        "spec": _plain(spec),
+    }
+
+
+def _plain(value: Mapping[str, Any]) -> Document:
+    """A copy in JSON's types: what was a tuple is a list."""
+    made: Document = json.loads(json.dumps(value))
+    return made
+
+
 def completed(document: Mapping[str, Any]) -> Document:
     """A canonical document with Calico's defaults; other groups' documents as they are.
 
@@ -168,8 +205,28 @@ def completed(document: Mapping[str, Any]) -> Document:
     """
     if key_of(document).group != GROUP:
         return dict(document)
+    if document["kind"] == "IPAMBlock":
+        _check_block(document)
     decoded = parse([yaml_document(document)]).every()
     return with_defaults(document, decoded[0].spec if decoded else None)
+
+
+def _check_block(document: Mapping[str, Any]) -> None:
+    """An IPAMBlock has no typed form; what IPAM reads of it must make sense."""
+    try:
+        spec = document["spec"]
+        size = ip_network(spec["cidr"]).num_addresses
+        used = [index for index in spec["allocations"] if index is not None]
+        held = [entry["handle_id"] for entry in spec["attributes"]]
+        sound = len(spec["allocations"]) <= size and all(0 <= index < len(held) for index in used)
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise InputError(
+            f"{key_of(document)}: spec wants a cidr, allocations (null or the number of an "
+            "attribute, one for each address) and attributes with a handle_id",
+            hint="take it as `kubectl get ipamblocks -o yaml` prints it",
+        )
 
 
 def flattened(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

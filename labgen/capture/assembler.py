@@ -12,6 +12,7 @@ from labgen.bgp.conversation import Capture, Seen, SocketAddress, WireMessage, W
 from labgen.bgp.messages import Open
 from labgen.bgp.negotiated import context_from_one
 from labgen.bgp.vocabulary import BGP_PORT, MessageType
+from labgen.capture.half import Segment
 from labgen.capture.link import (
     ETHERTYPE_ARP,
     ETHERTYPE_IPV4,
@@ -20,7 +21,7 @@ from labgen.capture.link import (
     network_layer,
 )
 from labgen.capture.surroundings import BFD_PORTS, Surroundings, quoted4, quoted6
-from labgen.capture.tcp import SYN, Connection, Segment
+from labgen.capture.tcp import SYN, Connection
 from labgen.errors import DecodeError
 
 if TYPE_CHECKING:

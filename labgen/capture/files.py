@@ -1,7 +1,7 @@
 """Records of pcap and pcapng files, read in pieces so that memory stays bounded.
 
-pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. scapy's readers build an object
-for each packet and lose interface names: this reader is some twenty times as fast.
+pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. docs/wire.md says why this is not
+left to scapy.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _MAX_RECORD = 1 << 26  # no sane snaplen or block is larger; more means a damaged file
+# Blocks without a packet that Wireshark numbers as frames all the same (tried with tshark 4.0.17):
+# systemd journal entries, custom blocks, sysdig events.
+_COUNTED = {0x9, 0xBAD, 0x40000BAD, 0x204, 0x216, 0x221}
 _HINT = "expected pcap or pcapng, as tcpdump, dumpcap and Wireshark write"
 
 
@@ -191,6 +194,8 @@ class RecordReader:
                 return self._simple_packet(body)
             elif kind == 2:
                 return self._packet(body)
+            elif kind in _COUNTED:
+                self._frame += 1
         except (struct.error, IndexError):
             raise CaptureError(
                 f"{self.name}: a malformed block after frame {self._frame}: the file is damaged"

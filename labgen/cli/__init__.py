@@ -15,10 +15,12 @@ from labgen.errors import LabgenError
 _COMMANDS: dict[str, str] = {
     "bigip": "labgen.cli.bigip:bigip",
     "calico": "labgen.cli.calico:calico",
+    "calicoctl": "labgen.cli.calicoctl:calicoctl",
     "capture": "labgen.cli.capture:capture",
     "completion": "labgen.cli.doctor:completion",
     "deploy": "labgen.cli.lab:deploy",
     "destroy": "labgen.cli.lab:destroy",
+    "diagnose": "labgen.cli.diagnose:diagnose",
     "doctor": "labgen.cli.doctor:doctor",
     "exec": "labgen.cli.lab:exec_",
     "generate": "labgen.cli.generate:generate",

@@ -35,7 +35,7 @@ from labgen.kubernetes.objects import (
 )
 from labgen.kubernetes.present import manifest
 from labgen.kubernetes.state import ClusterState
-from labgen.spec.model import Cluster, Spec
+from labgen.spec.model import CalicoNode, Cluster, Spec
 from labgen.yaml_source import Document
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def with_state(resources: Resources, state: ClusterState) -> Resources:
 
 
 def _nodes(spec: Spec, name: str, resources: Resources) -> ClusterState:
-    """The cluster with its nodes and the DaemonSets that every cluster has."""
+    """The cluster with its nodes and the DaemonSet that every cluster has."""
     cluster = spec.clusters[name]
     pod_networks = _pod_networks(cluster, resources)
     state = states.new_cluster(
@@ -156,14 +156,21 @@ def _nodes(spec: Spec, name: str, resources: Resources) -> ClusterState:
         pod_networks=pod_networks,
         now=LONG_AGO,
     )
-    for index, (node_name, node) in enumerate(cluster.nodes.items()):
+    for node_name, node in cluster.nodes.items():
         found = resources.node(node_name)
-        addresses = tuple(a for a in (node.address, node.address6) if a is not None)
-        state = nodes.add_node(
-            state, node_name, addresses, labels=dict(found.labels) if found else {},
-            control_plane=index == 0, now=LONG_AGO,
-        )  # fmt: skip
+        labels = dict(found.labels) if found else {}
+        state = with_node(state, node_name, node, labels, LONG_AGO)
     return system.with_kube_proxy(state, LONG_AGO)
+
+
+def with_node(
+    state: ClusterState, name: str, node: CalicoNode, labels: Mapping[str, str], now: datetime
+) -> ClusterState:
+    """The cluster with one more Node; the first one is the control plane."""
+    addresses = tuple(a for a in (node.address, node.address6) if a is not None)
+    return nodes.add_node(
+        state, name, addresses, labels=labels, control_plane=not state.nodes, now=now
+    )
 
 
 def _installations(resources: Resources) -> list[Document]:

@@ -26,8 +26,8 @@ _SOURCES = {"Dockerfile", "entrypoint", "imish"}
 _SUFFIXES = {".py", ".bash"}
 # Copied last, so that a change of a script costs no new package installation.
 _SHARED = {
-    "bigip": ("interfaces.bash",),
-    "calico-node": ("interfaces.bash",),
+    "bigip": ("daemon", "daemons.bash", "interfaces.bash"),
+    "calico-node": ("daemon", "daemons.bash", "interfaces.bash"),
     "pod": ("interfaces.bash",),
     "segment": ("wire.py",),
 }

@@ -29,6 +29,8 @@ from labgen.design import content
 from labgen.design.calico_nodes import workload_interface
 from labgen.design.content import Content
 from labgen.design.model import Design
+from labgen.kubernetes import state as states
+from labgen.kubernetes import system
 from labgen.kubernetes.objects import (
     EndpointSlice,
     Namespace,
@@ -193,6 +195,43 @@ def with_first_blocks(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
     for name in cluster.nodes:
         content.claim_first_blocks(ipam, resources, name)
     return _with_ipam(cluster, ipam, stamps)
+
+
+def with_node(
+    cluster: ClusterStore, name: str, node: CalicoNode, resource: Resource[Any], stamps: Stamps
+) -> ClusterStore:
+    """The cluster with one more node: both API servers' objects, and its first blocks.
+
+    `resource` is its Calico Node. Raises InputError for a name that is taken.
+    """
+    labels = dict(resource.labels)
+    state = content.with_node(cluster.kubernetes, name, node, labels, stamps.now())
+    store = cluster.calico.put(_node_document(resource), stamps)
+    nodes = {**cluster.nodes, name: node}
+    made = replace(cluster, calico=store, kubernetes=state, nodes=nodes)
+    return with_first_blocks(_labelled(made, stamps), stamps)
+
+
+def started_anew(
+    name: str,
+    like: ClusterState,
+    nodes: Mapping[str, CalicoNode],
+    found: Mapping[str, Resource[Any]],
+    stamps: Stamps,
+) -> ClusterStore:
+    """A cluster as `minikube start` leaves it: nodes, kube-proxy, and nothing of Calico's yet.
+
+    `like` has its networks; `found` its Calico Nodes.
+    """
+    state = states.new_cluster(
+        name, service_networks=like.service_networks, pod_networks=like.pod_networks,
+        now=stamps.now(),
+    )  # fmt: skip
+    state = system.with_kube_proxy(state, stamps.now())
+    cluster = ClusterStore(name, seeded((), stamps), state, {})
+    for node_name, node in nodes.items():
+        cluster = with_node(cluster, node_name, node, found[node_name], stamps)
+    return cluster
 
 
 def without_nodes(cluster: ClusterStore, names: set[str], stamps: Stamps) -> ClusterStore:

@@ -101,13 +101,9 @@ def forget(lab_directory: Path) -> None:
     shutil.rmtree(lab_directory / DIRECTORY, ignore_errors=True)
 
 
-def node_names(lab_directory: Path) -> frozenset[str]:
-    """The Calico nodes that the lab has now; empty where it was never changed."""
-    try:
-        index = json.loads((lab_directory / DIRECTORY / INDEX).read_text(encoding="utf-8"))
-        return frozenset(n for _, nodes in index["clusters"].values() for n in nodes)
-    except (OSError, ValueError, KeyError):
-        return frozenset()
+def exists(lab_directory: Path) -> bool:
+    """The lab has been changed since it was deployed."""
+    return (lab_directory / DIRECTORY / INDEX).is_file()
 
 
 def _file(name: str, generation: int) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from labgen import images
 from labgen.capture import sniffing
 from labgen.errors import LabError, LabgenError
-from labgen.lab import files, naming
+from labgen.lab import content_files, files, naming
 from labgen.lab.destroy import remove_containers
 from labgen.lab.lock import locked
 from labgen.lab.progress import Event, Step, silent
@@ -142,9 +142,14 @@ class _Deploy:
         )
 
     def is_running(self, there: Sequence[Container]) -> bool:
-        """Every node runs, from this very plan and these very artefacts."""
+        """Every node runs, from this very plan and these very artefacts.
+
+        Nodes and pods that came and went by a change of the running lab do not matter here.
+        """
         nodes = {c.labels.get(naming.NODE) for c in there if c.running}
         same = all(c.labels.get(naming.PLAN) == self.digest for c in there)
+        if same and there and content_files.exists(self.place.directory):
+            return len(nodes) == len(there)
         return same and nodes == {node.name for node in self.plan.nodes}
 
     def run(self, wait: Wait | None, *, reconfigure: bool) -> Deployment:
@@ -161,6 +166,7 @@ class _Deploy:
         if there:
             remove_containers(self.runtime, there)
         files.remove_temporaries(self.place.directory)
+        content_files.forget(self.place.directory)
         sniffing.forget(self.place.directory)
         try:
             place = self.place

@@ -71,7 +71,7 @@ def open_project(path: Path) -> Project:
     routers = router_sources(loaded)
     if problems:
         raise InputErrors(problems)
-    marks = _marks(loaded)
+    marks = marks_of(loaded)
     design = build(
         loaded.spec, resources, routers, marks, calico_environment(), source=path.name,
         manifests=manifests,
@@ -99,7 +99,7 @@ def _read(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
-def _marks(loaded: LoadedSpec) -> dict[str, Mark]:
+def marks_of(loaded: LoadedSpec) -> dict[str, Mark]:
     """Where every node and pod stands in the spec."""
     marks = {}
     for cluster_name, cluster in loaded.spec.clusters.items():

@@ -67,6 +67,8 @@ def _command(argv: list[str]) -> tuple[str, list[str]]:
     if flags.parse(early, GLOBAL).switch("help") or not argv:
         return "", []
     word, *left = argv
+    if word == "help":  # of a command or a group; cobra shows its own for anything else
+        return flags.topic(left), ["--help"]
     if word in GROUPS:
         return _in_group(word, early, left)
     if word in ABSENT:

@@ -237,6 +237,12 @@ def _letters(word: str, by_letter: Mapping[str, Flag], left: list[str], keep: _K
         return
 
 
+def topic(words: Sequence[str]) -> str:
+    """The command or group that `help WORDS` is about, "" for all of calicoctl."""
+    known = {*COMMANDS, *GROUPS}
+    return next((n for n in (" ".join(words[:2]), *words[:1]) if n in known), "")
+
+
 def help_text(name: str = "") -> str:
     """Help on calicoctl, a group, or a command."""
     if name in COMMANDS:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labgen.calico import admission
-from labgen.calico.admission import Refused
 from labgen.calico.calicoctl.flags import go_bool
 from labgen.calico.calicoctl.ipam_blocks import block_document, blocks, with_blocks
 from labgen.calico.calicoctl.ipam_show import CONFIG, address_of, settings
 from labgen.calico.calicoctl.kinds import go_text
 from labgen.calico.calicoctl.results import Result, failed
 from labgen.calico.datastore import VERSION
+from labgen.calico.datastore_errors import Refused
 
 if TYPE_CHECKING:
     from labgen.calico.calicoctl.flags import Arguments

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     Cell = Callable[[Document, int], str]  # the object, and the cluster's AS number
 
 
+_NIL = "<nil>"  # a Go template's word for a pointer that is nil
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`columns` are the default headings, `wide` those of `-o wide`; `cells` has every heading.
@@ -55,7 +58,10 @@ def _field(*names: str, unset: str = "") -> Cell:
 
 def _joined(name: str, limit: int = 0) -> Cell:
     def cell(document: Document, _: int) -> str:
-        items = _spec(document).get(name) or ()
+        found = _spec(document).get(name) or ()
+        if isinstance(found, Mapping):  # sorted pairs, as calicoctl joins a map
+            found = sorted(f"{key}={go_text(value)}" for key, value in found.items())
+        items = found if isinstance(found, list | tuple) else [found]
         text = ",".join(
             f"{{{' '.join(map(go_text, item.values()))}}}" if isinstance(item, Mapping)
             else go_text(item)
@@ -214,23 +220,98 @@ KINDS = (
         wide="NAME WORKLOAD NODE NETWORKS INTERFACE PROFILES NATS",
         namespaced=True,
     ),
+    _kind(
+        "ClusterInformation",
+        "clusterinformation clusterinformations clusterinfo clusterinfos",
+        "NAME CLUSTERGUID CLUSTERTYPE CALICOVERSION DATASTOREREADY",
+        {
+            "CLUSTERGUID": _field("clusterGUID"),
+            "CLUSTERTYPE": _field("clusterType"),
+            "CALICOVERSION": _field("calicoVersion"),
+            "DATASTOREREADY": _field("datastoreReady", unset=_NIL),
+        },
+    ),
     # What has no part in routing.
-    _kind("FelixConfiguration", "felixconfiguration felixconfigurations felixconfig felixconfigs",
-          "NAME", opaque=True),
-    _kind("KubeControllersConfiguration",
-          "kubecontrollersconfiguration kubecontrollersconfigurations kubecontrollersconfig",
-          "NAME", opaque=True),
-    _kind("GlobalNetworkPolicy", "globalnetworkpolicy globalnetworkpolicies gnp gnps",
-          "NAME", opaque=True),
-    _kind("NetworkPolicy", "networkpolicy networkpolicies policy policies np nps",
-          "NAME", namespaced=True, opaque=True),
-    _kind("GlobalNetworkSet", "globalnetworkset globalnetworksets", "NAME", opaque=True),
-    _kind("NetworkSet", "networkset networksets netsets", "NAME", namespaced=True, opaque=True),
-    _kind("HostEndpoint", "hostendpoint hostendpoints hep heps", "NAME NODE",
-          {"NODE": _field("node")}, opaque=True),
-    _kind("Profile", "profile profiles pro pros", "NAME", opaque=True),
-    _kind("Tier", "tier tiers", "NAME ORDER", {"ORDER": _field("order")}, opaque=True),
-)  # fmt: skip
+    _kind(
+        "FelixConfiguration",
+        "felixconfiguration felixconfigurations felixconfig felixconfigs",
+        "NAME",
+        opaque=True,
+    ),
+    _kind(
+        "KubeControllersConfiguration",
+        "kubecontrollersconfiguration kubecontrollersconfigurations kubecontrollersconfig "
+        "kubecontrollersconfigs",
+        "NAME",
+        opaque=True,
+    ),
+    _kind(
+        "GlobalNetworkPolicy",
+        "globalnetworkpolicy globalnetworkpolicies gnp gnps",
+        "NAME",
+        {"ORDER": _field("order", unset=_NIL), "SELECTOR": _field("selector")},
+        wide="NAME ORDER SELECTOR",
+        opaque=True,
+    ),
+    _kind(
+        "NetworkPolicy",
+        "networkpolicy networkpolicies policy np policies pol pols",
+        "NAME TIER",
+        {
+            "TIER": _field("tier"),
+            "ORDER": _field("order", unset=_NIL),
+            "SELECTOR": _field("selector"),
+        },
+        wide="NAME TIER ORDER SELECTOR",
+        namespaced=True,
+        opaque=True,
+    ),
+    _kind(
+        "GlobalNetworkSet",
+        "globalnetworkset globalnetworksets gnetsets",
+        "NAME",
+        {"NETS": _joined("nets", 80)},
+        wide="NAME NETS",
+        opaque=True,
+    ),
+    _kind(
+        "NetworkSet",
+        "networkset networksets netsets",
+        "NAME",
+        {"NETS": _joined("nets", 80)},
+        wide="NAME NETS",
+        namespaced=True,
+        opaque=True,
+    ),
+    _kind(
+        "HostEndpoint",
+        "hostendpoint hostendpoints hep heps",
+        "NAME NODE",
+        {
+            "NODE": _field("node"),
+            "INTERFACE": _field("interfaceName"),
+            "IPS": _joined("expectedIPs"),
+            "PROFILES": _joined("profiles"),
+        },
+        wide="NAME NODE INTERFACE IPS PROFILES",
+        opaque=True,
+    ),
+    _kind(
+        "Profile",
+        "profile profiles pro pros",
+        "NAME",
+        {"LABELS": _joined("labelsToApply")},
+        wide="NAME LABELS",
+        opaque=True,
+    ),
+    _kind(
+        "Tier",
+        "tier tiers",
+        "NAME ORDER",
+        {"ORDER": _field("order", unset=_NIL)},
+        opaque=True,
+    ),
+)
 _BY_ALIAS = {alias: kind for kind in KINDS for alias in kind.aliases}
 _BY_NAME = {kind.name: kind for kind in KINDS}
 

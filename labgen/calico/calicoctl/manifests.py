@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labgen import yaml_source
-from labgen.calico.admission import Undecodable, decoded
 from labgen.calico.calicoctl.kinds import by_version
+from labgen.calico.datastore_errors import Undecodable
+from labgen.calico.strict import decoded
 from labgen.errors import InputError
 
 if TYPE_CHECKING:

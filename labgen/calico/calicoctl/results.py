@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labgen.calico.datastore_errors import UNKNOWN_FIELD
+
 if TYPE_CHECKING:
     from labgen.calico.datastore import Datastore
-
-_UNKNOWN_FIELD = "field in document is not recognized or is in the wrong location: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Result:
 
 def failed(store: Datastore, message: str, *, stdout: str = "") -> Result:
     """A command that ends with an error. An unknown field replaces all that is said around it."""
-    if _UNKNOWN_FIELD in message:
-        name = message.partition(_UNKNOWN_FIELD)[2].split("]")[0].split("\n")[0]
-        message = _UNKNOWN_FIELD + name
+    if UNKNOWN_FIELD in message:
+        name = message.partition(UNKNOWN_FIELD)[2].split("]")[0].split("\n")[0]
+        message = UNKNOWN_FIELD + name
     return Result(store, stdout, message + "\n", 1)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from labgen.calico import admission
-from labgen.calico.admission import AlreadyExists, DoesNotExist, Refused
 from labgen.calico.calicoctl import manifests, printing
 from labgen.calico.calicoctl.kinds import KINDS, by_alias
 from labgen.calico.calicoctl.manifests import FileRefused, NothingGiven, Read
 from labgen.calico.calicoctl.printing import Found
 from labgen.calico.calicoctl.results import Result, failed
 from labgen.calico.datastore import GROUP, VERSION, Datastore, Key, Stamps, completed
+from labgen.calico.datastore_errors import AlreadyExists, DoesNotExist, Refused
 from labgen.calico.node_config import DEFAULT_AS
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 _KINDS = {kind.name: kind for kind in KINDS}
 _PAST = {"create": "created", "apply": "applied", "validate": "validated", "replace": "replaced"}
-_PRESENT = (
-    "update label of {} {}, key {} is already present. please use '--overwrite' to set a new value"
-)
 _WANTS_NAME = "resource name may not be empty"
 
 
@@ -64,7 +61,7 @@ def _wanted(session: Session, arguments: Arguments) -> list[Document]:
 
     Raises FileRefused, NothingGiven, Refused.
     """
-    if paths := arguments.all("filename"):
+    if paths := [path for path in arguments.all("filename") if path]:
         return manifests.load(
             paths,
             session.read,
@@ -338,7 +335,11 @@ def label(session: Session, arguments: Arguments) -> Result:
             return failed(store, f"cannot remove label of {word} {name}, key {key} does not exist")
         del labels[key]
     elif before is not None and before != value and not arguments.switch("overwrite"):
-        return failed(store, f"failed to {_PRESENT.format(word, name, key)}")
+        return failed(
+            store,
+            f"failed to update label of {word} {name}, key {key} is already present. "  # noqa: S608 - calicoctl's words, not SQL
+            "please use '--overwrite' to set a new value",
+        )
     else:
         labels[key] = value
     document["metadata"] = {**document["metadata"], "labels": labels}

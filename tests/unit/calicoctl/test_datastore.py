@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labgen.calico import admission, datastore
+from labgen import yaml_source
+from labgen.calico import admission, datastore, datastore_errors, resources
 from labgen.calico.datastore import GROUP, VERSION, Key
 from labgen.calico.defaults import go_duration
 from labgen.calico.gotypes import duration
 from labgen.errors import InputError
+from labgen.lab.affected import affected
 from tests.unit.calicoctl.conftest import stamps
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def test_the_newest_version_may_be_named(calicoctl: Calicoctl) -> None:
     assert current is not None
     current["spec"]["natOutgoing"] = True
     store, _ = admission.update(calicoctl.store, current, calicoctl.stamps)
-    with pytest.raises(admission.UpdateConflict):
+    with pytest.raises(datastore_errors.UpdateConflict):
         admission.update(store, current, calicoctl.stamps)
 
 
@@ -161,7 +163,7 @@ def test_a_pool_must_fit_the_blocks_that_are_there(calicoctl: Calicoctl) -> None
     }  # fmt: skip
     store = calicoctl.store.put(block, calicoctl.stamps)
     admission.create(store, pool("x", "10.0.0.0/16"), calicoctl.stamps)
-    with pytest.raises(admission.Refused, match="blocksSize conflicts with existing allocations"):
+    with pytest.raises(datastore_errors.Refused, match="blocksSize conflicts"):
         admission.create(store, pool("x", "10.0.0.0/16", blockSize=28), calicoctl.stamps)
 
 
@@ -190,6 +192,65 @@ def test_seeds_may_be_what_a_server_printed() -> None:
     assert Key("", "Node", "", "n") in store.objects, "Kubernetes' Node is not Calico's"
     assert Key("", "Service", "default", "s") in store.objects
     assert [p.name for p in store.resources().ip_pools] == ["p"]
+
+
+MIXED = """\
+apiVersion: v1
+kind: Node
+metadata:
+  name: worker
+  labels: {rack: a}
+  annotations:
+    projectcalico.org/IPv4Address: 10.0.0.2/24
+    projectcalico.org/ASNumber: '64999'
+---
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: other, uid: its-own}
+spec: {bgp: {ipv4Address: 10.0.0.3/24}, addresses: [{address: 10.0.0.3}]}
+---
+apiVersion: operator.tigera.io/v1
+kind: Installation
+metadata: {name: default}
+spec: {calicoNetwork: {ipPools: [{cidr: 10.244.0.0/16, encapsulation: None}]}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: bgp, namespace: kube-system}
+stringData: {rr: pw}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: tor}
+spec: {peerIP: 10.0.0.1, asNumber: 65001, keepaliveTime: 90s,
+       password: {secretKeyRef: {name: bgp, key: rr}}}
+---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+"""
+
+
+def test_what_was_loaded_can_be_seeded() -> None:
+    given = resources.parse(yaml_source.parse(MIXED, "given.yaml"))
+    store = datastore.seeded(datastore.documents_of(given), stamps())
+    made = store.resources()
+    assert [(n.name, n.spec, dict(n.labels)) for n in made.nodes] == [
+        (n.name, n.spec, dict(n.labels)) for n in given.nodes
+    ]
+    assert [p.spec for p in made.bgp_peers] == [p.spec for p in given.bgp_peers]
+    assert [p.spec.network for p in made.ip_pools] == [p.spec.network for p in given.ip_pools]
+    assert affected(given, made, ["worker", "other"]) == ()
+    assert affected(resources.Resources(nodes=given.nodes), made, ["worker", "other"]) != ()
+    other = store.get(Key(GROUP, "Node", "", "other"))
+    assert other is not None
+    assert other["metadata"]["uid"] == "its-own"
+    assert store.keys("FelixConfiguration")
+    assert not [key for key in store.objects if key.kind == "Deployment"]
 
 
 def test_text_holds_everything(calicoctl: Calicoctl) -> None:

@@ -135,6 +135,13 @@ TABLES = {
     ),
     "get nodes node2 node1": table("NAME    |", "node2   |") + table("NAME    |", "node1   |"),
     "get hostendpoints": table("NAME   NODE   |"),
+    "get policy -n x": table("NAMESPACE   NAME   TIER   |"),
+    "get clusterinfo": table(
+        "NAME      CLUSTERGUID                        CLUSTERTYPE   CALICOVERSION    "
+        "DATASTOREREADY   |",
+        "default   00000000000040008000000000000001   k8s,bgp       v3.33.0-labgen   "
+        "true             |",
+    ),
 }
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labgen.calico.calicoctl.ipam_blocks import block_document, blocks, with_blocks
-from labgen.calico.datastore import GROUP, Key
+from labgen.calico.datastore import GROUP, Key, seeded
 from labgen.calico.ipam import Ipam
 from labgen.calico.ipam_values import Allocation, BlockRecord, Request
+from labgen.errors import InputError
+from tests.unit.calicoctl.conftest import stamps
 
 if TYPE_CHECKING:
     from tests.unit.calicoctl.conftest import Calicoctl
@@ -220,3 +222,24 @@ def test_check_of_a_sound_cluster(calicoctl: Calicoctl) -> None:
     result = calicoctl("ipam check")
     assert result.stdout.endswith("Check complete; found 0 problems.\n")
     assert result.status == 0
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        None,
+        {},
+        {"cidr": "10.0.0.0/33", "allocations": [], "attributes": []},
+        {"cidr": "10.0.0.0/30", "allocations": [0], "attributes": []},
+        {"cidr": "10.0.0.0/30", "allocations": ["x"], "attributes": []},
+        {"cidr": "10.0.0.0/30", "allocations": [None] * 5, "attributes": []},
+        {"cidr": "10.0.0.0/30", "allocations": [0], "attributes": [{}]},
+    ],
+)
+def test_a_block_that_is_none_is_refused_at_the_door(spec: object) -> None:
+    block = {
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "IPAMBlock",
+        "metadata": {"name": "b"}, "spec": spec,
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"IPAMBlock\(b\): spec wants"):
+        seeded([block], stamps())

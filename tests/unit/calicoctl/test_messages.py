@@ -366,6 +366,25 @@ CASES = {
         resource("WorkloadEndpoint", "w", "{}", "namespace: y"),
         "resource namespace does not match client namespace. y != x",
     ),
+    # what calico-node alone writes
+    "apply the ClusterInformation": bad(
+        "apply -f -",
+        resource("ClusterInformation", "default"),
+        "failed to apply 'ClusterInformation' resource: [operation apply is not supported on "
+        "ClusterInformation: resource is readonly]",
+    ),
+    "create the ClusterInformation": bad(
+        "create -f -",
+        resource("ClusterInformation", "default"),
+        "failed to create 'ClusterInformation' resource: [operation create or apply is not "
+        "supported on ClusterInformation]",
+    ),
+    "delete the ClusterInformation": bad(
+        "delete clusterinfo default",
+        "",
+        "Failed to delete 'ClusterInformation' resource: operation delete is not supported on "
+        "ClusterInformation\n",
+    ),
     # labels
     "label": ok("label node node2 rack=b", "", "Successfully set label rack on node node2"),
     "label again": ok(
@@ -515,6 +534,28 @@ def test_help(calicoctl: Calicoctl, name: str) -> None:
     result = calicoctl(f"{name} --help" if name in COMMANDS else name)
     assert result.status == 0
     assert "Usage:\n  calicoctl " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        ("help", "calicoctl COMMAND"),
+        ("--help", "calicoctl COMMAND"),
+        ("help get", "calicoctl get [KIND [NAME...]] [flags]"),
+        ("help ipam", "calicoctl ipam COMMAND"),
+        ("help ipam show", "calicoctl ipam show [flags]"),
+        ("ipam nothing", "calicoctl ipam COMMAND"),
+        ("ipam show -h", "calicoctl ipam show [flags]"),
+    ],
+)
+def test_help_is_about_what_was_asked(calicoctl: Calicoctl, line: str, usage: str) -> None:
+    result = calicoctl(line)
+    assert result.status == 0
+    assert f"Usage:\n  {usage}\n" in result.stdout
+
+
+def test_an_empty_filename_is_none(calicoctl: Calicoctl) -> None:
+    assert calicoctl("get --filename= nodes").stdout.startswith("NAME    \nnode1")
 
 
 @pytest.mark.parametrize("name", ABSENT)

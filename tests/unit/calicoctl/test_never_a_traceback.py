@@ -83,13 +83,13 @@ def calicoctl(argv: list[str], text: str = "") -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("verb", ["apply", "create", "replace", "validate", "delete", "get"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(document=spoilt())
 def test_documents(verb: str, document: dict[str, Any]) -> None:
     calicoctl([verb, "-f", "-"], json.dumps(document))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_patches(data: st.DataObject) -> None:
     node = dict(SAMPLES[0])
@@ -110,14 +110,14 @@ WORDS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(command=st.sampled_from(sorted(COMMANDS)), words=st.lists(WORDS, max_size=5))
 def test_command_lines(command: str, words: list[str]) -> None:
     calicoctl([*command.split(), *words])
     calicoctl(words)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=st.text(max_size=60))
 def test_files(text: str) -> None:
     calicoctl(["apply", "-f", "-"], text)

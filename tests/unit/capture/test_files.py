@@ -243,3 +243,19 @@ def test_a_growing_file_is_followed_and_so_is_its_ring(tmp_path: Path) -> None:
         ("r_00001.pcap", 4),
         ("r_00002.pcap", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [(4, False), (5, False), (9, True), (10, False), (0xBAD, True), (0x204, True), (0x77, False)],
+)
+def test_frames_are_numbered_as_wireshark_numbers_them(
+    tmp_path: Path, kind: int, counts: bool
+) -> None:
+    frame = ethernet(packets()[3][1])
+    path = tmp_path / "a.pcapng"
+    other = block("<", kind, bytes(32))
+    start = section("<") + interface("<", 1, "eth0")
+    path.write_bytes(start + other + enhanced("<", 0, 1, frame))
+    (session,) = read_capture(path).sessions
+    assert [m.frame for m in session.messages] == [2 if counts else 1]

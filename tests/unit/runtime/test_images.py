@@ -20,7 +20,7 @@ ROOT = Path(images.__file__).parent
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """The image files where they may be changed."""
-    for name in ("images", "bigip"):
+    for name in ("images", "bigip", "calico"):
         shutil.copytree(ROOT.parent / name, tmp_path / "labgen" / name)
     for name in ("__init__.py", "errors.py", "yaml_source.py"):
         shutil.copy(ROOT.parent / name, tmp_path / "labgen" / name)
@@ -50,9 +50,13 @@ def test_equal_files_give_equal_tags(copied):
         ("segment/sniffer.py", {"segment"}),
         ("shared/wire.py", {"segment"}),
         ("shared/interfaces.bash", {"pod", "bigip", "calico-node"}),
+        ("shared/daemons.bash", {"bigip", "calico-node"}),
         ("base/Dockerfile", set(images.NAMES)),
         ("../bigip/__init__.py", {"bigip"}),
         ("../errors.py", {"bigip"}),
+        ("../calico/readiness.py", {"calico-node"}),
+        ("../calico/calicoctl/node_status.py", {"calico-node"}),
+        ("../calico/confd.py", set()),
     ],
 )
 def test_a_change_rebuilds_exactly_what_it_goes_into(copied, changed, affected):

@@ -1,0 +1,128 @@
+"""What became of a session's connection attempts: alive, or how each direction fails now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labgen.bgp.conversation import Conversation
+from labgen.bgp.messages import Notification, Open
+from labgen.evidence import Address
+
+# An end that dials this long after the session was Established does not think it is. A colliding
+# dial (RFC 4271 section 6.8) comes within the same second or two.
+_SETTLED_NS = 5_000_000_000
+_HANDSHAKE_STALLS = 2  # SYN-ACKs repeated this often were not heard
+
+# Cease subcodes that are no fault by themselves: a person or a configuration ended the session.
+_ON_PURPOSE = {(6, 2), (6, 3), (6, 4), (6, 6), (6, 9)}
+_COLLISION = (6, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One pair's conversations, sorted by what they show. `tail` is since the last session's end."""
+
+    alive: Conversation | None
+    established: tuple[Conversation, ...]
+    tail: tuple[Conversation, ...]
+    last_established: Conversation | None
+
+    def unanswered(self, client: Address) -> tuple[Conversation, ...]:
+        return tuple(c for c in self._from(client) if c.unanswered)
+
+    def refused(self, client: Address) -> tuple[Conversation, ...]:
+        return tuple(c for c in self._from(client) if c.refused)
+
+    def half_open(self, client: Address) -> tuple[Conversation, ...]:
+        """SYN-ACKs came, again and again, and the client did not take them."""
+        return tuple(
+            c
+            for c in self._from(client)
+            if not c.handshake_complete
+            and len(c.from_server.syns) >= _HANDSHAKE_STALLS
+            and len(c.from_client.syns) >= _HANDSHAKE_STALLS
+            and not c.messages
+        )
+
+    def reset_by(self, address: Address) -> tuple[Conversation, ...]:
+        """Connections that this end reset or closed after the other's OPEN, before sending its own."""
+        return tuple(
+            c for c in self.tail if _reset_after_open(c, address) and not self._collides(c)
+        )
+
+    def _collides(self, c: Conversation) -> bool:
+        """Dialled from both ends at once, one of the two is always closed (RFC 4271 section 6.8)."""
+        return any(
+            o.client.address == c.server.address
+            and o.handshake_complete
+            and o.messages
+            and o.first.time_ns <= c.last.time_ns
+            and c.first.time_ns <= o.last.time_ns
+            for o in self.tail
+        )
+
+    def stalled(self) -> tuple[Conversation, ...]:
+        """Handshakes that led nowhere: no reset, no NOTIFICATION, no session."""
+        return tuple(
+            c
+            for c in self.tail
+            if c.handshake_complete
+            and not c.resets
+            and not errors(c)
+            and not ended(c)
+            and c.state.name in ("OPEN_SENT", "OPEN_CONFIRM")
+            and c is not self.last_established
+            and (c.messages or c.from_client.octets or c.from_server.octets)
+        )
+
+    def _from(self, client: Address) -> tuple[Conversation, ...]:
+        return tuple(c for c in self.tail if c.client.address == client)
+
+
+def outcome(conversations: tuple[Conversation, ...]) -> Outcome:
+    """Sort a pair's conversations. They are in time order."""
+    established = tuple(c for c in conversations if c.state.name == "ESTABLISHED")
+    last = established[-1] if established else None
+    alive = last if last is not None and _lives(last, conversations) else None
+    if last is None:
+        tail = conversations
+    else:
+        began = last.established.time_ns if last.established else last.first.time_ns
+        tail = tuple(c for c in conversations if c is last or c.first.time_ns > began)
+    return Outcome(alive, established, () if alive else tail, last)
+
+
+def _lives(last: Conversation, conversations: tuple[Conversation, ...]) -> bool:
+    if ended(last) or errors(last):
+        return False
+    began = last.established.time_ns if last.established else last.first.time_ns
+    return not any(c.first.time_ns > began + _SETTLED_NS for c in conversations if c is not last)
+
+
+def ended(conversation: Conversation) -> bool:
+    """A FIN or RST was seen."""
+    c = conversation
+    return bool(c.from_client.fin or c.from_server.fin or c.resets)
+
+
+def errors(conversation: Conversation) -> tuple[Notification, ...]:
+    """The NOTIFICATIONs that say something is wrong: collisions do not."""
+    found = (m.message for m in conversation.notifications)
+    return tuple(n for n in found if isinstance(n, Notification) and code(n) != _COLLISION)
+
+
+def code(notification: Notification) -> tuple[int, int]:
+    return (notification.error_code, notification.error_subcode)
+
+
+def on_purpose(notification: Notification) -> bool:
+    return code(notification) in _ON_PURPOSE
+
+
+def _reset_after_open(c: Conversation, address: Address) -> bool:
+    if c.state.name == "ESTABLISHED" or not c.handshake_complete or errors(c):
+        return False
+    mine = c.of(address)
+    theirs = [m for m in c.messages if m.src.address != address and isinstance(m.message, Open)]
+    said = any(m.src.address == address for m in c.messages)
+    return bool((mine.rsts or mine.fin) and theirs and not said)

@@ -1,0 +1,446 @@
+"""Causes of a connection that never comes about: refused, unanswered, or not even tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from labgen.bgp.conversation import Conversation
+from labgen.bgp.facts import ArpQuestion
+from labgen.check.diagnosis.attempts import Outcome, outcome
+from labgen.check.diagnosis.model import Cause, Rank, decided, possible
+from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
+from labgen.evidence import Address
+from labgen.facts import Daemon, LogEvent, NeighborConfig, Said, Socket
+
+_MASKED_SYNS = 3  # fewer unanswered SYNs may be a peer that was not ready yet
+_ARP_TRIES = 2
+_BGP = 179
+
+
+def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
+    """Every cause that the pair's connection attempts show."""
+    result = outcome(pair.conversations)
+    if result.alive is not None:
+        if scene.history:
+            yield from _masked(scene, pair)
+        return
+    if _got_further(result):
+        return
+    yield from _half_open(scene, pair, result)
+    yield from _refused(scene, pair, result)
+    yield from _unanswered(scene, pair, result)
+
+
+def _got_further(result: Outcome) -> bool:
+    """Some attempt of late was taken by both kernels: what fails is not the dial."""
+    return any(c.handshake_complete for c in result.tail)
+
+
+# refused -------------------------------------------------------------------------------------
+
+
+def _refused(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
+    for server in pair.ends:
+        found = result.refused(pair.other(server))
+        if not found:
+            continue
+        lines = tuple(
+            at(c.from_server.rsts[0], f"{server} answers a SYN to port {c.server.port} with RST")
+            for c in found[-3:]
+        )
+        yield from _refusing(scene, pair, server, lines)
+
+
+def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...]) -> Iterator[Cause]:
+    subject = pair.subject
+    ports = tuple(port_evidence(scene, server))
+    if ports:
+        yield decided(
+            "listen-port-changed",
+            subject,
+            Rank.LISTENER,
+            f"{scene.name(server)} refuses port 179: its BIRD listens elsewhere.",
+            (*ports, *lines),
+        )
+        return
+    if scene.role(server) is Role.CALICO and (silent := _runs_without_peers(scene, pair, server)):
+        yield decided(
+            "bgppeer-missing",
+            subject,
+            Rank.LISTENER,
+            f"{scene.name(server)} runs BIRD without any peer, so that BIRD does not listen at "
+            "all: no BGPPeer selects this node.",
+            (*silent, *lines),
+        )
+        return
+    listening = [
+        s
+        for s in scene.facts.sockets
+        if s.state == "LISTEN" and s.local_port == _BGP and _is_on(scene, s, server)
+    ]
+    rules = [str(r.quote) for r in scene.facts.rules if r.refuses and r.protocol == "tcp"]
+    text = f"{scene.name(server)} refuses connections to port 179."
+    if listening:
+        text += " A daemon listens there, so a packet filter answers in its place."
+    yield decided(
+        "tcp-179-refused",
+        subject,
+        Rank.REFUSED,
+        text,
+        (*lines, *(str(s.quote) for s in listening), *rules),
+    )
+    if scene.role(server) is Role.CALICO and not listening:
+        yield possible(
+            "listen-port-changed",
+            subject,
+            Rank.REFUSED,
+            f"BIRD on {server} may listen on another port.",
+            lines,
+            "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)",
+        )
+
+
+def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
+    """Lines that show a BIRD that listens on another port than 179."""
+    if scene.role(server) is Role.ROUTER:
+        return
+    facts = scene.facts
+    for config in facts.configs:
+        if config.daemon is Daemon.BIRD and config.listen_port not in (None, _BGP):
+            yield str(config.quote)
+    for setting in facts.settings:
+        if setting.key == "listenPort" and setting.value != str(_BGP):
+            yield str(setting.quote)
+    for socket in facts.sockets:
+        if (
+            socket.state == "LISTEN"
+            and socket.process in ("bird", "bird6")
+            and socket.local_port != _BGP
+        ):
+            yield str(socket.quote)
+    for pair in scene.pairs:
+        for c in pair.conversations:
+            calico = scene.role(c.server.address) is Role.CALICO
+            if calico and c.server.port != _BGP and c.handshake_complete:
+                yield at(c.first, f"{c.client} dials {c.server}: BGP on port {c.server.port}")
+                break
+
+
+def _runs_without_peers(scene: Scene, pair: Pair, server: Address) -> tuple[str, ...]:
+    """Proof that the node's BIRD runs and has no peer: it dials nobody, and its output lists none."""
+    facts = scene.facts
+    dials = any(c.client.address == server for p in scene.pairs for c in p.conversations)
+    if dials or any(
+        server in p.ends and p.reports and r.daemon is Daemon.BIRD
+        for p in scene.pairs
+        for r in p.reports
+    ):
+        return ()
+    configs = [c for c in facts.configs if c.daemon is Daemon.BIRD]
+    # One node's files: with several it is not known which BIRD is this one.
+    for config in configs:
+        mine = config.router_id == server or len(configs) == 1
+        if mine and not config.neighbors:
+            return (f"{config.quote} (no protocol bgp)",)
+    nodes = {e.quote.file for e in facts.events if e.daemon is Daemon.BIRD}
+    if len(nodes) != 1 or configs or any(r.daemon is Daemon.BIRD for r in facts.peers):
+        return ()
+    sessions = [e for e in facts.events if e.daemon is Daemon.BIRD and (e.protocol or e.peer)]
+    started = [e for e in facts.events if e.said is Said.STARTED]
+    return tuple(str(e.quote) for e in started[:1]) if not sessions else ()
+
+
+def _is_on(scene: Scene, socket: Socket, address: Address) -> bool:
+    known = scene.facts.addresses_of(socket.quote.node)
+    if known:
+        return address in known
+    bird = socket.process.startswith("bird")
+    return scene.role(address) is (Role.CALICO if bird else Role.ROUTER)
+
+
+# unanswered ----------------------------------------------------------------------------------
+
+
+def _half_open(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
+    """SYN-ACKs reach the capture, and the one who sent the SYN does not take them."""
+    if result.last_established is not None and _dead(result):
+        return
+    for client in pair.ends:
+        found = result.half_open(client)
+        if not found:
+            continue
+        lines = tuple(
+            at(
+                c.from_server.syns[-1],
+                f"SYN-ACK number {len(c.from_server.syns)} to {client}, which "
+                "goes on sending its SYN",
+            )
+            for c in found[-2:]
+        )
+        counters = _counters(scene, "TcpExtIPReversePathFilter")
+        text = (
+            f"What {pair.other(client)} sends arrives at {scene.name(client)} and is dropped "
+            "there before "
+            "TCP sees it."
+        )
+        if counters:
+            yield decided(
+                "reverse-path-filter", pair.subject, Rank.UNANSWERED, text, (*counters, *lines)
+            )
+        else:
+            yield possible(
+                "reverse-path-filter",
+                pair.subject,
+                Rank.UNANSWERED,
+                text,
+                lines,
+                "nstat -az TcpExtIPReversePathFilter on that host, and ip route get "
+                f"{pair.other(client)}",
+            )
+        return
+
+
+def _dead(result: Outcome) -> bool:
+    last = result.last_established
+    return last is not None and not (last.from_client.fin or last.from_server.fin or last.resets)
+
+
+def _counters(scene: Scene, name: str) -> tuple[str, ...]:
+    return tuple(str(c.quote) for c in scene.facts.counters if c.name == name and c.value > 0)
+
+
+def _unanswered(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
+    found = tuple(chain.from_iterable(result.unanswered(end) for end in pair.ends))
+    if (
+        not found
+        or any(c.icmp_errors for c in found)
+        or result.half_open(pair.ends[0])
+        or result.half_open(pair.ends[1])
+    ):
+        return
+    if result.last_established is not None and _dead(result):
+        return  # the path broke under an established session: that is the cause
+    if any(c.from_client.md5_syns for c in found):
+        yield from _md5(scene, pair, found)
+        return
+    counters = _counters(scene, "TcpExtIPReversePathFilter")
+    lines = tuple(_syn_lines(found))
+    if counters:
+        yield decided(
+            "reverse-path-filter",
+            pair.subject,
+            Rank.UNANSWERED,
+            "SYNs stay unanswered, and a host counts packets that its reverse-path filter drops.",
+            (*counters, *lines),
+        )
+        return
+    yield from _filtered(scene, pair, found, lines)
+
+
+def _syn_lines(found: tuple[Conversation, ...]) -> Iterator[str]:
+    seen: set[Address] = set()
+    for c in found:
+        if c.client.address not in seen:
+            seen.add(c.client.address)
+            count = sum(
+                len(o.from_client.syns) for o in found if o.client.address == c.client.address
+            )
+            yield at(
+                c.from_client.syns[-1], f"{count} SYNs {c.client.address} > {c.server}, no answer"
+            )
+
+
+def _filtered(
+    scene: Scene, pair: Pair, found: tuple[Conversation, ...], lines: tuple[str, ...]
+) -> Iterator[Cause]:
+    servers = {c.server.address for c in found}
+    facts = scene.facts
+    shut = [s for s in facts.self_ips if s.address in servers and not s.allows_bgp]
+    rules = [r for r in facts.rules if r.protocol == "tcp" and not r.refuses]
+    proof = (*(str(s.quote) for s in shut), *(str(r.quote) for r in rules))
+    who = " and ".join(scene.name(a) for a in sorted(servers, key=str))
+    text = f"SYNs to {who} are dropped: no SYN-ACK, no RST, no ICMP."
+    if shut:
+        text += f" Port lockdown of self-IP {shut[0].name} does not let tcp/179 in."
+    if proof or any(c.value > 0 for c in facts.counters) or facts.counters:
+        yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, (*lines, *proof))
+        return
+    yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, lines)
+    yield possible(
+        "reverse-path-filter",
+        pair.subject,
+        Rank.UNANSWERED,
+        "A strict reverse-path filter drops SYNs as silently as a packet filter.",
+        lines,
+        "nstat -az TcpExtIPReversePathFilter on both hosts",
+    )
+
+
+def _md5(scene: Scene, pair: Pair, found: tuple[Conversation, ...]) -> Iterator[Cause]:
+    """RFC 2385: which SYNs carry option 19, and which counter moved at the receiver."""
+    signing = {c.client.address for c in found if c.from_client.md5_syns}
+    plain = {c.client.address for c in found} - signing
+    lines = tuple(_syn_lines(found))
+    counters = tuple(
+        str(c.quote)
+        for c in scene.facts.counters
+        if c.name.startswith("TcpExtTCPMD5") and c.value > 0
+    )
+    names = " and ".join(scene.name(a) for a in sorted(signing, key=str))
+    if plain:
+        other = scene.name(next(iter(plain)))
+        yield decided(
+            "md5-mismatch",
+            pair.subject,
+            Rank.UNANSWERED,
+            f"{names} signs its SYNs (TCP option 19), {other} does not: only one side has a "
+            "password.",
+            (*lines, *counters),
+        )
+        return
+    text = f"{names} signs its SYNs (TCP option 19), and they stay unanswered"
+    if counters or len(signing) == 2:
+        how = next(
+            (k for k in ("Failure", "NotFound", "Unexpected") if any(k in c for c in counters)), ""
+        )
+        meaning = {
+            "Failure": ": the keys differ.",
+            "Unexpected": ": the other side has no password.",
+            "NotFound": ": the other side has no password.",
+            "": ": the keys differ.",
+        }[how]
+        yield decided(
+            "md5-mismatch", pair.subject, Rank.UNANSWERED, text + meaning, (*lines, *counters)
+        )
+        return
+    decides = "nstat -az 'TcpExtTCPMD5*' on both hosts; tcpdump -M KEY on the capture"
+    yield possible("md5-mismatch", pair.subject, Rank.UNANSWERED, text + ".", lines, decides)
+    yield possible(
+        "tcp-179-filtered",
+        pair.subject,
+        Rank.UNANSWERED,
+        "A packet filter drops signed SYNs as silently.",
+        lines,
+        decides,
+    )
+
+
+# one direction only ----------------------------------------------------------------------------
+
+
+def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
+    for client in pair.ends:
+        mine = [c for c in pair.conversations if c.client.address == client]
+        syns = sum(len(c.from_client.syns) for c in mine if c.unanswered)
+        server = pair.other(client)
+        if mine and all(c.unanswered for c in mine) and syns >= _MASKED_SYNS:
+            yield possible(
+                "tcp-179-filtered",
+                pair.subject,
+                Rank.MASKED,
+                f"{scene.name(server)} takes no connection from {client}; the session is up only "
+                f"because {server} dials itself.",
+                tuple(_syn_lines(tuple(mine))),
+                f"tmsh list net self, or the packet filter of {server}",
+            )
+        elif (
+            mine and all(c.refused for c in mine) and (ports := tuple(port_evidence(scene, server)))
+        ):
+            yield decided(
+                "listen-port-changed",
+                pair.subject,
+                Rank.MASKED,
+                f"BIRD on {server} does not listen on 179; the session is up only because {server} "
+                "dials itself.",
+                ports,
+            )
+
+
+# nothing on the wire ------------------------------------------------------------------------------
+
+
+def unresolved(scene: Scene) -> Iterator[Cause]:
+    """ARP (or neighbour solicitations) without an answer, for an address that BGP wants."""
+    wanted = {p.address for p in scene.facts.peers if not p.established}
+    wanted |= {e.peer for e in scene.facts.events if e.said is not Said.UP}
+    wanted |= {n.address for c in scene.facts.configs for n in c.neighbors}
+    for capture in scene.facts.captures:
+        for question in capture.arp:
+            if question.replies or question.requests < _ARP_TRIES:
+                continue
+            if question.target in wanted or _knows_no_better(scene, question):
+                yield _no_arp(scene, question, asked_for=question.target in wanted)
+
+
+def _knows_no_better(scene: Scene, question: ArpQuestion) -> bool:
+    """No text says who peers with whom, and nothing else in the bundle fails or works."""
+    return not scene.pairs and question.sender != question.target
+
+
+def _no_arp(scene: Scene, question: ArpQuestion, *, asked_for: bool) -> Cause:
+    ends = sorted((question.sender, question.target), key=lambda a: a.packed)
+    subject = f"{ends[0]} ↔ {ends[1]}"
+    text = f"{question.sender} asks for {question.target} {question.requests} times and nobody answers."
+    line = (at(question.last, f"ARP who-has {question.target} tell {question.sender}, unanswered"),)
+    if asked_for:
+        return decided("host-unreachable", subject, Rank.UNANSWERED, text, line)
+    return possible(
+        "host-unreachable",
+        subject,
+        Rank.UNANSWERED,
+        text,
+        line,
+        "which address the BGPPeer or neighbor names",
+    )
+
+
+def both_passive(
+    scene: Scene, pair_of: tuple[NeighborConfig, NeighborConfig] | None
+) -> Iterator[Cause]:
+    """No SYN at all though both daemons run and wait for this peer."""
+    facts = scene.facts
+    dialled = any(c.from_client.syns for p in scene.pairs for c in p.conversations)
+    waiting = [p for p in facts.peers if not p.established and p.peer_state == "Passive"]
+    if dialled or any(p.conversations for p in scene.pairs):
+        return
+    lines = tuple(str(p.quote) for p in waiting[:4])
+    if pair_of is not None:
+        one, two = pair_of
+        yield decided(
+            "both-passive",
+            _subject(one, two),
+            Rank.QUIET,
+            "Both ends are configured passive, and nobody dials.",
+            (str(one.quote), str(two.quote), *lines),
+        )
+    elif waiting:
+        yield possible(
+            "both-passive",
+            str(waiting[0].address),
+            Rank.QUIET,
+            f"{waiting[0].address} is waited for, and no SYN leaves in either direction.",
+            lines,
+            "the other end's configuration: is it passive, too?",
+        )
+    elif facts.captures and (quiet := _quiet_daemons(facts.events)):
+        yield possible(
+            "both-passive",
+            "capture",
+            Rank.QUIET,
+            "Both daemons run, no session comes up, and not one SYN is in the capture.",
+            quiet,
+            "birdc show protocols (Passive) and the neighbor's `passive` on the router",
+        )
+
+
+def _subject(one: NeighborConfig, two: NeighborConfig) -> str:
+    ends = sorted(str(n.address) for n in (one, two))
+    return " ↔ ".join(ends)
+
+
+def _quiet_daemons(events: tuple[LogEvent, ...]) -> tuple[str, ...]:
+    """BIRD's start in the log, and no session of either daemon ever up."""
+    if any(e.said is Said.UP for e in events):
+        return ()
+    return tuple(str(e.quote) for e in events if e.said in (Said.STARTED, Said.SESSION_STARTED))[:3]

@@ -1,0 +1,107 @@
+"""What diagnosis says: causes, most certain and most basic first, and what it could not look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+
+from labgen.check.diagnosis.faults import FAULTS, Fault
+
+
+class Confidence(Enum):
+    """DECIDED: the evidence admits no other fault of the table. POSSIBLE: it does, see `decides`."""
+
+    DECIDED = "decided"
+    POSSIBLE = "possible"
+
+
+class Rank(IntEnum):
+    """The order of causes: what explains the rest stands first (reference: decision order)."""
+
+    DAEMON_SAYS = 1  # a log line that names the cause outright
+    NOTIFICATION = 2
+    SILENT = 3  # established, then silence; or a handshake that leads nowhere
+    RESET = 4
+    LISTENER = 5
+    REFUSED = 6
+    UNANSWERED = 7
+    QUIET = 8
+    ROUTES = 9  # the session is up, and routes or traffic are wrong
+    MASKED = 10  # a fault that does no harm at the moment
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One cause. `evidence` lines are `file frame N: …` or `file:line …`."""
+
+    fault: Fault
+    subject: str
+    rank: Rank
+    confidence: Confidence
+    explanation: str
+    evidence: tuple[str, ...]
+    decides: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """The fixed form of `diagnose --json`."""
+        fault = self.fault
+        return {
+            "fault": fault.code or fault.name,
+            "name": fault.name,
+            "title": fault.title,
+            "subject": self.subject,
+            "confidence": self.confidence.value,
+            "explanation": self.explanation,
+            "evidence": list(self.evidence),
+            "remedy": {"calico": fault.remedy_calico, "bigip": fault.remedy_bigip},
+            "decides": self.decides,
+            "reference": list(fault.references),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A check that had no evidence to look at."""
+
+    check: str
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Causes in order (none: nothing is wrong that the evidence shows), and what was skipped."""
+
+    causes: tuple[Cause, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def decided(
+    name: str, subject: str, rank: Rank, explanation: str, evidence: tuple[str, ...]
+) -> Cause:
+    return Cause(FAULTS[name], subject, rank, Confidence.DECIDED, explanation, evidence)
+
+
+def possible(
+    name: str, subject: str, rank: Rank, explanation: str, evidence: tuple[str, ...], decides: str
+) -> Cause:
+    return Cause(FAULTS[name], subject, rank, Confidence.POSSIBLE, explanation, evidence, decides)
+
+
+def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
+    """By rank, decided before possible; one cause for each fault and subject, evidence joined."""
+    merged: dict[tuple[str, str], Cause] = {}
+    for cause in sorted(causes, key=_key):
+        key = (cause.fault.name, cause.subject)
+        first = merged.get(key)
+        if first is None:
+            merged[key] = cause
+        else:
+            merged[key] = replace(
+                first, evidence=tuple(dict.fromkeys((*first.evidence, *cause.evidence)))[:12]
+            )
+    return tuple(merged.values())
+
+
+def _key(cause: Cause) -> tuple[bool, int]:
+    """A masked fault never stands before one that does harm, nor a possible before a decided."""
+    return (cause.confidence is Confidence.POSSIBLE, cause.rank)

@@ -1,0 +1,231 @@
+"""Causes read from peer tables and logs alone, for pairs that no capture shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labgen.check.diagnosis.daemon_rules import alive, subject_of
+from labgen.check.diagnosis.model import Cause, Rank, decided, possible
+from labgen.check.diagnosis.pairs import Scene
+from labgen.evidence import Address
+from labgen.facts import Daemon, LogEvent, PeerReport, Said
+
+_BY_CODE = {
+    (2, 2): "wrong-remote-as",
+    (2, 3): "duplicate-router-id",
+    (2, 6): "unacceptable-hold-time",
+    (2, 7): "address-family-not-activated",
+    (4, 0): "hold-timer-expired",
+    (6, 1): "maximum-prefix",
+}
+_BY_INFO = (
+    ("Bad peer AS", "wrong-remote-as"),
+    ("Bad BGP identifier", "duplicate-router-id"),
+    ("Unacceptable hold time", "unacceptable-hold-time"),
+    ("Hold timer expired", "hold-timer-expired"),
+    ("Maximum number of prefixes", "maximum-prefix"),
+    ("BFD session down", "bfd-mismatch"),
+    ("No listening socket", "port-179-taken"),
+)
+_BY_SAID = {
+    Said.BAD_AS: "wrong-remote-as",
+    Said.BAD_IDENTIFIER: "duplicate-router-id",
+    Said.BAD_HOLD_TIME: "unacceptable-hold-time",
+    Said.HOLD_EXPIRED: "hold-timer-expired",
+    Said.MAXIMUM_PREFIX: "maximum-prefix",
+}
+
+
+def causes(scene: Scene) -> Iterator[Cause]:
+    """Causes for sessions that are down, from what the daemons print of them."""
+    for event in scene.facts.events:
+        if not _seen_on_wire(scene, event.peer) and not alive(scene, event.peer, event.quote.node):
+            yield from _event(scene, event)
+    yield from _stale(scene)
+    for report in scene.facts.peers:
+        if not report.established and not _seen_on_wire(scene, report.address):
+            yield from _report(scene, report)
+
+
+def _seen_on_wire(scene: Scene, peer: Address | None) -> bool:
+    """The capture tells more of this peer than its daemon's last words (evidence priority)."""
+    if peer is None:
+        return any(p.conversations for p in scene.pairs)
+    return any(p.conversations for p in scene.pairs if peer in p.ends)
+
+
+def _event(scene: Scene, event: LogEvent) -> Iterator[Cause]:
+    where = subject_of(scene, event.peer, event.quote.node)
+    line = (str(event.quote),)
+    name = _BY_CODE.get(event.error) if event.error else _BY_SAID.get(event.said)
+    if name == "wrong-remote-as" and "23456" in event.quote.text:
+        name = "four-octet-as"
+    if name:
+        yield decided(
+            name, where, Rank.NOTIFICATION, f"{event.daemon.value} logs: {event.said.value}.", line
+        )
+    elif event.error in ((6, 0), (6, 10)):
+        yield possible(
+            "bfd-mismatch",
+            where,
+            Rank.NOTIFICATION,
+            "The session ended with Cease without a reason, as BIRD does when BFD goes down.",
+            line,
+            "the other daemon's log",
+        )
+    elif event.said is Said.CONNECT_REFUSED:
+        yield decided(
+            "tcp-179-refused",
+            where,
+            Rank.REFUSED,
+            f"{event.peer or 'The peer'} refuses the connection.",
+            line,
+        )
+    elif event.said is Said.UNREACHABLE:
+        yield decided(
+            "host-unreachable", where, Rank.UNANSWERED, f"There is no way to {event.peer}.", line
+        )
+    elif event.said is Said.RESET:
+        yield from _rejected(scene, event.daemon, event.peer, where, line)
+
+
+def _rejected(
+    scene: Scene, daemon: Daemon, peer: Address | None, where: str, line: tuple[str, ...]
+) -> Iterator[Cause]:
+    """The peer took the connection and reset it: it does not want us."""
+    del scene
+    if daemon.is_calico:
+        yield possible(
+            "neighbor-not-configured",
+            where,
+            Rank.RESET,
+            f"{peer} takes the connection and resets it: it does not know this node, or has no "
+            "address family for it.",
+            line,
+            "the router's `show running-config`",
+        )
+    else:
+        yield possible(
+            "bgppeer-missing",
+            where,
+            Rank.RESET,
+            f"{peer} takes the connection and resets it: it has no peer with the router's address.",
+            line,
+            "BIRD's log on that node, or calicoctl get bgppeer",
+        )
+
+
+def _report(scene: Scene, report: PeerReport) -> Iterator[Cause]:
+    where = subject_of(scene, report.address, report.quote.node)
+    line = (str(report.quote),)
+    text = f"{report.daemon.value} says of {report.address}: {report.state} {report.info}".rstrip()
+    for words, name in _BY_INFO:
+        if words in report.info:
+            yield decided(name, where, Rank.NOTIFICATION, f"{text}.", line)
+            return
+    if "PfxCt" in (report.peer_state, report.last_reset):
+        yield decided(
+            "maximum-prefix",
+            where,
+            Rank.NOTIFICATION,
+            f"The router keeps {report.address} down: prefix limit exceeded.",
+            line,
+        )
+    elif report.peer_state == "Admin":
+        yield decided(
+            "administrative-shutdown", where, Rank.QUIET, f"{report.address} is shut down.", line
+        )
+    elif "Connection refused" in report.info:
+        yield decided("tcp-179-refused", where, Rank.REFUSED, f"{text}.", line)
+    elif "No route to host" in report.info:
+        yield decided("host-unreachable", where, Rank.UNANSWERED, f"{text}.", line)
+    elif "Connection reset" in report.info:
+        yield from _rejected(scene, report.daemon, report.address, where, line)
+    elif report.daemon.is_calico and report.state == "Connect":
+        yield from _no_answer(where, text, line)
+    elif report.daemon.is_calico and report.state in ("OpenSent", "OpenConfirm"):
+        yield from _answers_lost(where, text, line)
+
+
+def _no_answer(where: str, text: str, line: tuple[str, ...]) -> Iterator[Cause]:
+    decides = "a capture of tcp port 179 at both ends, and nstat -az 'TcpExtTCPMD5*' TcpExtIPReversePathFilter"
+    yield possible(
+        "tcp-179-filtered",
+        where,
+        Rank.UNANSWERED,
+        f"{text}: its SYNs are not answered.",
+        line,
+        decides,
+    )
+    yield possible(
+        "md5-mismatch",
+        where,
+        Rank.UNANSWERED,
+        f"{text}: a password at one end only, or two different ones, looks the same.",
+        line,
+        decides,
+    )
+    yield possible(
+        "reverse-path-filter",
+        where,
+        Rank.UNANSWERED,
+        f"{text}: so does a strict reverse-path filter.",
+        line,
+        decides,
+    )
+
+
+def _answers_lost(where: str, text: str, line: tuple[str, ...]) -> Iterator[Cause]:
+    decides = "a capture at both ends: the TTL of the router's segments, and ICMP time exceeded"
+    yield possible(
+        "ebgp-multihop-missing",
+        where,
+        Rank.SILENT,
+        f"{text}: the router's data does not arrive.",
+        line,
+        decides,
+    )
+    yield possible(
+        "ttl-security-one-sided",
+        where,
+        Rank.SILENT,
+        f"{text}: the router may drop what the node sends.",
+        line,
+        decides,
+    )
+
+
+def _stale(scene: Scene) -> Iterator[Cause]:
+    """Routes kept for a peer that is gone (RFC 4724), as the table or the peer's state shows."""
+    routes = [r for r in scene.facts.routes if r.stale]
+    gone = [p for p in scene.facts.peers if "NSF" in p.peer_state and not p.established]
+    for peer in sorted({p.address for p in gone if p.address}, key=str):
+        lines = tuple(str(p.quote) for p in gone if p.address == peer)[:3]
+        yield decided(
+            "graceful-restart-stale",
+            subject_of(scene, peer, gone[0].quote.node),
+            Rank.SILENT,
+            f"{peer} is gone, and its routes are kept until its restart time is over.",
+            (*lines, *(str(r.quote) for r in routes[:3])),
+        )
+    if routes and not gone:
+        hop = next((r.next_hop for r in routes if r.next_hop), None)
+        yield decided(
+            "graceful-restart-stale",
+            subject_of(scene, hop, routes[0].quote.node),
+            Rank.SILENT,
+            "The table keeps stale routes of a peer that is gone.",
+            tuple(str(r.quote) for r in routes[:4]),
+        )
+    closed = [
+        e for e in scene.facts.events if e.said is Said.DOWN and "NSF peer closed" in e.quote.text
+    ]
+    for event in closed:
+        if not gone and not routes and not alive(scene, event.peer, event.quote.node):
+            yield decided(
+                "graceful-restart-stale",
+                subject_of(scene, event.peer, event.quote.node),
+                Rank.SILENT,
+                f"{event.peer} went without a NOTIFICATION, and its routes are kept as stale.",
+                (str(event.quote),),
+            )

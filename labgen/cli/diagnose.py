@@ -1,0 +1,133 @@
+"""`labgen diagnose`: why BGP does not work, from a bundle of evidence or a running lab."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from labgen.cli.common import print_json, style
+from labgen.errors import EvidenceError, ExitCode, InputError
+
+if TYPE_CHECKING:
+    from labgen.bgp.conversation import Capture
+    from labgen.check.diagnosis.model import Diagnosis
+    from labgen.facts import Facts
+
+
+@click.command()
+@click.argument("lab", required=False)
+@click.option(
+    "--evidence",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A directory with captures, logs and saved outputs, in files by any name.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the causes as a JSON list.")
+def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
+    """Name the cause of a BGP fault, with its evidence and the remedy on either side.
+
+    Exit code 0: no cause found; 1: causes; 2: bad input; 3: evidence that cannot be read.
+
+    Example: labgen diagnose --evidence ./from-production
+    """
+    if (lab is None) == (evidence is None):
+        raise InputError(
+            "diagnose needs either LAB or --evidence DIR", hint="labgen diagnose --evidence DIR"
+        )
+    from labgen.check.diagnosis.decide import diagnose as decide
+
+    if evidence is not None:
+        result = decide(bundle_facts(evidence))
+    else:
+        assert lab is not None
+        from labgen.cli.diagnose_lab import diagnose_lab
+
+        result = diagnose_lab(lab)
+    if as_json:
+        print_json([cause.as_json() for cause in result.causes])
+    else:
+        _print(result)
+    sys.exit(int(ExitCode.CHECK_FAILED if result.causes else ExitCode.OK))
+
+
+def bundle_facts(directory: Path) -> Facts:
+    """Every fact in a directory. Raises InputError, EvidenceError."""
+    from dataclasses import replace
+
+    from labgen.observe.bundle import open_bundle, read_texts
+
+    files = open_bundle(directory)
+    if not files.captures and not files.texts:
+        raise EvidenceError(
+            f"{directory}: holds no evidence",
+            hint="save a pcap, daemons' logs or command outputs there",
+        )
+    captures, unread = _captures(files.captures)
+    facts = read_texts(files.texts)
+    unread = (*((str(p), why) for p, why in unread), *files.unread, *facts.unread)
+    for name, why in unread:
+        click.echo(f"not read: {name}: {why}", err=True)
+    return replace(facts, captures=captures, unread=unread)
+
+
+def _captures(paths: tuple[Path, ...]) -> tuple[tuple[Capture, ...], tuple[tuple[Path, str], ...]]:
+    """Captures of one time are views of one story; those that follow each other are one capture."""
+    from labgen.capture.read import read_capture
+
+    found: list[tuple[list[Path], Capture]] = []
+    unread: list[tuple[Path, str]] = []
+    for path in paths:
+        try:
+            found.append(([path], read_capture(path)))
+        except EvidenceError as error:
+            unread.append((path, str(error)))
+    found.sort(key=lambda item: _span(item[1]))
+    merged: list[tuple[list[Path], Capture]] = []
+    for files, capture in found:
+        if merged and _span(merged[-1][1])[1] < _span(capture)[0] and capture.sessions:
+            together = [*merged[-1][0], *files]
+            merged[-1] = (together, read_capture(together))
+        else:
+            merged.append((files, capture))
+    return tuple(capture for _, capture in merged), tuple(unread)
+
+
+def _span(capture: Capture) -> tuple[int, int]:
+    """When the capture's BGP began and ended, in nanoseconds."""
+    times = [
+        t
+        for s in capture.sessions
+        for c in s.conversations
+        for t in (c.first.time_ns, c.last.time_ns)
+    ]
+    return (min(times), max(times)) if times else (0, 0)
+
+
+def _print(result: Diagnosis) -> None:
+    paint = style()
+    for number, cause in enumerate(result.causes, 1):
+        label = cause.fault.code or "--"
+        sure = cause.confidence.value
+        click.echo(
+            f"{number}. {paint(cause.fault.title, 'red')} [{label} {cause.fault.name}, {sure}]"
+        )
+        click.echo(f"   {cause.subject}: {cause.explanation}")
+        for line in cause.evidence:
+            click.echo(f"   evidence  {line}")
+        if cause.decides:
+            click.echo(f"   decides   {cause.decides}")
+        click.echo(f"   Calico    {cause.fault.remedy_calico}")
+        click.echo(f"   BIG-IP    {cause.fault.remedy_bigip}")
+        click.echo(f"   see       {' '.join(cause.fault.references)}")
+    if not result.causes:
+        click.echo(paint("no cause found: nothing in this evidence is wrong", "green"))
+    for skipped in result.skipped:
+        click.echo(
+            f"SKIP {skipped.check}: not in the evidence; would need {skipped.missing}", err=True
+        )
+
+
+__all__ = ["bundle_facts", "diagnose"]

@@ -1,0 +1,517 @@
+"""The catalogue of faults: each of the gallery's 29 on a running lab of a BIG-IP and Calico nodes.
+
+A lab's kernel and its unprivileged containers set limits: there is no netem and no second hop on
+one LAN, so a hop that lets TTL 1 die, or a path with a smaller MTU, is played by a packet filter
+that drops exactly what the hop would drop.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from labgen.design.model import Daemon, Design, Speaker
+from labgen.errors import InputError
+from labgen.lab.fault_steps import (
+    BIRD_CONFIG_DIRECTORY,
+    BIRD_SOCKET,
+    NO_PEERS,
+    SCRATCH_PID,
+    TABLE,
+    Await,
+    Command,
+    Edit,
+    EditBgp,
+    EditBird,
+    FaultPlan,
+    Step,
+)
+
+_EBGP_AS = 65000
+_FOUR_OCTET_AS = 4200000001
+_WRONG_HOP = "172.18.0.2"
+_CLUSTER = "244.0.0.1"
+_KEY = "labgen-drill"  # not a secret: it lives for one drill in a sealed lab
+_SECOND_SOCKET = "/var/run/calico/bird-aside.ctl"
+_SECOND_CONFIG = "/run/labgen/fault-second.cfg"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a fault goes: the router, the node that suffers, and the other Calico nodes."""
+
+    router: str
+    router_address: str
+    router_as: int
+    node: str
+    node_address: str
+    others: tuple[tuple[str, str], ...]
+
+    @property
+    def nodes(self) -> tuple[tuple[str, str], ...]:
+        return ((self.node, self.node_address), *self.others)
+
+
+def target_of(design: Design, node: str | None = None) -> Target:
+    """The first router, and `node` or its first Calico peer. Raises InputError where none fits."""
+    routers = [s for s in design.speakers if s.daemon is Daemon.FRR]
+    birds = [s for s in design.speakers if s.daemon is Daemon.BIRD]
+    for router in routers:
+        peers = {end.node for s in design.sessions_of(router.node) for end in s.ends}
+        fitting = [s for s in birds if s.node in peers and node in (None, s.node)]
+        if fitting:
+            return _target(router, fitting[0], birds)
+    wanted = node or "a Calico node"
+    raise InputError(f"lab {design.name}: no router peers with {wanted}",
+                     hint="faults need a router and a Calico node that peer")  # fmt: skip
+
+
+def _target(router: Speaker, node: Speaker, birds: list[Speaker]) -> Target:
+    return Target(
+        router.node, str(router.addresses[0]), router.asn, node.node, str(node.addresses[0]),
+        tuple((s.node, str(s.addresses[0])) for s in birds if s is not node),
+    )  # fmt: skip
+
+
+Maker = Callable[[Target], FaultPlan]
+_MAKERS: dict[str, Maker] = {}
+
+
+def names() -> tuple[str, ...]:
+    """Every fault's name, in the gallery's order."""
+    return tuple(_MAKERS)
+
+
+def plan_of(name: str, target: Target) -> FaultPlan:
+    """The plan of a fault by name or number (`G4`). Raises InputError for an unknown one."""
+    for known, maker in _MAKERS.items():
+        plan = maker(target)
+        if name in (known, plan.code) or name.upper() == plan.code:
+            return plan
+    raise InputError(f"no fault is called {name}", hint=f"there are: {', '.join(_MAKERS)}")
+
+
+def _fault(
+    code: str, name: str, observe: str, *, restarts: bool = False
+) -> Callable[[Callable[[Target], _Parts]], Maker]:
+    def register(parts: Callable[[Target], _Parts]) -> Maker:
+        def maker(target: Target) -> FaultPlan:
+            inject, undo = parts(target)
+            return FaultPlan(name, code, observe, tuple(inject), tuple(undo), restarts)
+
+        _MAKERS[name] = maker
+        return maker
+
+    return register
+
+
+_Parts = tuple[list[Step], list[Command]]
+
+
+# building blocks -------------------------------------------------------------------------------
+
+
+def _filter(node: str, *rules: str, hook: str = "input", family: str = "inet") -> Command:
+    """Rules in a table of the fault's own."""
+    body = "\n".join(f"    {rule}" for rule in rules)
+    text = (
+        f"table {family} {TABLE} {{\n  chain {hook} {{\n"
+        f"    type filter hook {hook} priority -300; policy accept;\n{body}\n  }}\n}}\n"
+    )
+    return Command(node, ("nft", "-f", "-"), text)
+
+
+def _unfilter(*nodes: str, family: str = "inet") -> list[Command]:
+    return [Command(n, ("nft", "delete", "table", family, TABLE), tolerant=True) for n in nodes]
+
+
+def _clear(t: Target) -> Command:
+    """End the session now; a fault of the dial shows only at the next one."""
+    return Command(t.router, ("vtysh", "-c", f"clear bgp {t.node_address}"), tolerant=True)
+
+
+def _established(t: Target) -> Await:
+    return Await(t.router, ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
+                 r'"bgpState":\s*"Established"', f"session with {t.node}")  # fmt: skip
+
+
+def _peer(address: str) -> str:
+    """The start of BIRD's protocol for a peer, up to its neighbor line."""
+    return rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)}) as \d+;"
+
+
+def _remote_as(address: str, asn: int) -> Edit:
+    return Edit(_peer(address), rf"\1 as {asn};")
+
+
+def _in_peer(address: str, *lines: str) -> Edit:
+    """Lines added inside a peer's protocol, after its neighbor line."""
+    inside = "".join(f"\\n  {line}" for line in lines)
+    return Edit(rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as \d+;)",
+                rf"\1{inside}")  # fmt: skip
+
+
+def _without_peer(address: str) -> Edit:
+    """Remove a peer's protocol; its closing brace stands at the start of a line."""
+    return Edit(rf"^protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as"
+                r".*?^\}\n", "")  # fmt: skip
+
+
+def _neighbor(t: Target, line: str) -> EditBgp:
+    return EditBgp(t.router, append=(f" neighbor {t.node_address} {line}",))
+
+
+def _ebgp(t: Target, *lines: str, asn: int = _EBGP_AS, policy: bool = False) -> list[Step]:
+    """The router in an AS of its own, and every node told so."""
+    edits = [Edit(rf"^router bgp {t.router_as}$", f"router bgp {asn}")]
+    if policy:
+        edits.append(Edit(r"^ no bgp ebgp-requires-policy\n", ""))
+    birds = [EditBird(n, (_remote_as(t.router_address, asn),)) for n, _ in t.nodes]
+    return [*birds, EditBgp(t.router, tuple(edits), lines)]
+
+
+def _block_both(t: Target, verdict: str) -> _Parts:
+    inject: list[Step] = [
+        _filter(t.router, f"ip saddr {t.node_address} tcp dport 179 {verdict}"),
+        _filter(t.node, f"ip saddr {t.router_address} tcp dport 179 {verdict}"),
+        _clear(t),
+    ]
+    return inject, _unfilter(t.router, t.node)
+
+
+# TCP does not come about ---------------------------------------------------------------------------
+
+
+@_fault("G1", "tcp-179-filtered", "SYNs without an answer in both directions")
+def _g1(t: Target) -> _Parts:
+    return _block_both(t, "drop")
+
+
+@_fault("G2", "tcp-179-refused", "RST to every SYN")
+def _g2(t: Target) -> _Parts:
+    return _block_both(t, "reject with tcp reset")
+
+
+@_fault("G3", "host-unreachable", "ICMP administratively prohibited to every SYN")
+def _g3(t: Target) -> _Parts:
+    return _block_both(t, "reject with icmp type admin-prohibited")
+
+
+@_fault("G4", "wrong-remote-as", "NOTIFICATION 2/2 in a loop")
+def _g4(t: Target) -> _Parts:
+    return [EditBird(t.node, (_remote_as(t.router_address, _EBGP_AS),))], []
+
+
+@_fault("G5", "md5-mismatch", "SYNs with option 19 from the router only, unanswered")
+def _g5(t: Target) -> _Parts:
+    return [_neighbor(t, f"password {_KEY}")], []
+
+
+@_fault("G6", "duplicate-router-id", "NOTIFICATION 2/3", restarts=True)
+def _g6(t: Target) -> _Parts:
+    edit = Edit(r"^router id \S+;", f"router id {t.router_address};")
+    # BIRD gives a new router id only to protocols that start anew.
+    restart = Command(t.node, ("birdc", "-s", BIRD_SOCKET, "restart", "all"), tolerant=True)
+    return [EditBird(t.node, (edit,)), restart], []
+
+
+def _speaker(t: Target) -> str:
+    """A speaker of the node's own that offers a hold time of 2 s, which BIRD's parser refuses."""
+    return (
+        "import os,socket,struct,threading\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.setsid()\n"
+        f"open('{SCRATCH_PID}','w').write(str(os.getpid()))\n"
+        "for fd in (0,1,2): os.dup2(os.open('/dev/null',os.O_RDWR),fd)\n"
+        "caps=bytes.fromhex('0104000100014104')+struct.pack('!I'," + str(t.router_as) + ")\n"
+        f"body=struct.pack('!BHH',4,{min(t.router_as, 65535)},2)"
+        f"+socket.inet_aton('{t.node_address}')\n"
+        "body+=bytes([len(caps)+2,2,len(caps)])+caps\n"
+        "while True:\n"
+        " try:\n"
+        f"  s=socket.create_connection(('{t.router_address}',179),5)\n"
+        "  s.sendall(b'\\xff'*16+struct.pack('!HB',19+len(body),1)+body)\n"
+        "  s.settimeout(3)\n"
+        "  while s.recv(4096): pass\n"
+        " except OSError: pass\n"
+        " threading.Event().wait(2)\n"
+    )
+
+
+def _end_process(node: str) -> list[Command]:
+    return [
+        Command(node, ("pkill", "-9", "-F", SCRATCH_PID), tolerant=True),
+        Command(node, ("rm", "-f", SCRATCH_PID), tolerant=True),
+    ]
+
+
+@_fault("G7", "unacceptable-hold-time", "NOTIFICATION 2/6")
+def _g7(t: Target) -> _Parts:
+    steps: list[Step] = [EditBird(t.node, (_without_peer(t.router_address),)),
+                         Command(t.node, ("python3", "-c", _speaker(t)))]  # fmt: skip
+    return steps, _end_process(t.node)
+
+
+# Established, then not, or a handshake that leads nowhere -------------------------------------------
+
+
+@_fault("G8", "hold-timer-expired", "the session ends by its hold timer; one segment repeated")
+def _g8(t: Target) -> _Parts:
+    steps: list[Step] = [
+        _neighbor(t, "timers 3 9"),
+        _established(t),
+        _filter(t.node, f"ip saddr {t.router_address} drop"),
+        Await(t.router, ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
+              r'"lastErrorCodeSubcode":\s*"0400"', "hold timer expired"),
+    ]  # fmt: skip
+    return steps, _unfilter(t.node)
+
+
+@_fault("G9", "ebgp-multihop-missing", "the router's data has TTL 1 and dies at a hop")
+def _g9(t: Target) -> _Parts:
+    hop = _filter(t.node, f"ip saddr {t.router_address} ip ttl 1 drop")
+    return [hop, *_ebgp(t)], _unfilter(t.node)
+
+
+@_fault("G10", "ttl-security-one-sided", "OpenSent and OpenConfirm; what the node sends is dropped")
+def _g10(t: Target) -> _Parts:
+    return _ebgp(t, f" neighbor {t.node_address} ttl-security hops 1"), []
+
+
+@_fault("G11", "ebgp-policy-missing", "Established, (Policy), nothing exchanged")
+def _g11(t: Target) -> _Parts:
+    return _ebgp(t, policy=True), []
+
+
+@_fault("G12", "address-family-not-activated", "RST after the OPEN, or NOTIFICATION 2/7")
+def _g12(t: Target) -> _Parts:
+    edit = Edit(rf"^(router bgp {t.router_as})$", r"\1\n no bgp default ipv4-unicast")
+    return [EditBgp(t.router, (edit,))], []
+
+
+@_fault("G13", "neighbor-not-configured", "RST after the node's OPEN")
+def _g13(t: Target) -> _Parts:
+    line = Edit(rf"^ +neighbor {re.escape(t.node_address)} [^\n]*\n", "")
+    return [EditBgp(t.router, (line,))], []
+
+
+@_fault("G14", "bgppeer-missing", "RST after the router's OPEN; BIRD: unexpected connect")
+def _g14(t: Target) -> _Parts:
+    return [EditBird(t.node, (_without_peer(t.router_address),))], []
+
+
+@_fault("G15", "both-passive", "not one SYN; BIRD says Passive")
+def _g15(t: Target) -> _Parts:
+    return [EditBird(t.node, (_in_peer(t.router_address, "passive on;"),)),
+            _neighbor(t, "passive")], []  # fmt: skip
+
+
+@_fault("G16", "listen-port-changed", "the node refuses port 179, BIRD listens on 1790", restarts=True)
+def _g16(t: Target) -> _Parts:
+    moved = EditBird(t.node, append="listen bgp port 1790;\n")
+    shut = _filter(t.router, f"ip saddr {t.node_address} tcp dport 179 reject with tcp reset")
+    # The listener moves only when no protocol holds it.
+    steps: list[Step] = [EditBird(t.node, (NO_PEERS,)), shut, moved, _clear(t)]
+    return steps, _unfilter(t.router)
+
+
+# routes -------------------------------------------------------------------------------------------
+
+
+@_fault("G17", "ippool-export-filter", "the peering node has the prefix, the others have not")
+def _g17(t: Target) -> _Parts:
+    only = [Edit(rf"^ +neighbor {re.escape(a)} [^\n]*\n", "") for _, a in t.others]
+    edits = (Edit(rf"^router bgp {t.router_as}$", f"router bgp {_EBGP_AS}"), *only)
+    network = (" address-family ipv4 unicast", "  network 10.210.0.0/16", " exit-address-family")
+    birds = [EditBird(n, (_without_peer(t.router_address),)) for n, _ in t.others]
+    return [EditBird(t.node, (_remote_as(t.router_address, _EBGP_AS),)), *birds,
+            EditBgp(t.router, edits, network)], []  # fmt: skip
+
+
+def _unmeshed(t: Target, *more: Edit) -> list[EditBird]:
+    """Every node with the router as its only peer."""
+    return [
+        EditBird(n, (*(_without_peer(a) for other, a in t.nodes if other != n), *more))
+        for n, _ in t.nodes
+    ]
+
+
+@_fault("G18", "mesh-off-no-reflector", "every session up, nodes without each other's blocks")
+def _g18(t: Target) -> _Parts:
+    return list(_unmeshed(t)), []
+
+
+@_fault("G19", "cluster-id-loop", "CLUSTER_LIST with the router's own cluster id")
+def _g19(t: Target) -> _Parts:
+    client = t.others[0][1] if t.others else t.router_address
+    node = EditBird(t.node, (
+        _in_peer(t.router_address, f"rr cluster id {_CLUSTER};"),
+        _in_peer(client, "rr client;", f"rr cluster id {_CLUSTER};"),
+    ))  # fmt: skip
+    family = (f" bgp cluster-id {_CLUSTER}", " address-family ipv4 unicast",
+              f"  neighbor {t.node_address} route-reflector-client",
+              " exit-address-family")  # fmt: skip
+    return [node, EditBgp(t.router, append=family)], []
+
+
+@_fault("G20", "as-path-loop", "AS_PATH with the receiver's own AS")
+def _g20(t: Target) -> _Parts:
+    router = EditBgp(t.router, (Edit(rf"^router bgp {t.router_as}$", f"router bgp {_EBGP_AS}"),))
+    return [*_unmeshed(t, _remote_as(t.router_address, _EBGP_AS)), router], []
+
+
+def _export(address: str, by: str) -> Edit:
+    """A peer's export filter replaced; it ends at the closing brace of its own indent."""
+    return Edit(
+        rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as.*?)"
+        r"^  export filter \{.*?^  \};", rf"\1  {by}",
+    )  # fmt: skip
+
+
+@_fault("G21", "next-hop-unreachable", "NEXT_HOP that the router has no route to")
+def _g21(t: Target) -> _Parts:
+    wrong = f"export filter {{ if source = RTS_STATIC then bgp_next_hop = {_WRONG_HOP}; accept; }};"
+    return [EditBird(t.node, (_export(t.router_address, wrong),))], []
+
+
+def _many(count: int) -> str:
+    """A static protocol with many host routes (RFC 2544's benchmark network)."""
+    routes = "".join(f"  route 198.18.{i // 250}.{i % 250 + 1}/32 unreachable;\n"
+                     for i in range(count))  # fmt: skip
+    return f"protocol static labgen_fault {{\n{routes}}}\n"
+
+
+def _only_static(address: str) -> Edit:
+    return _export(address, "export where source = RTS_STATIC;")
+
+
+@_fault("G22", "maximum-prefix", "NOTIFICATION 6/1")
+def _g22(t: Target) -> _Parts:
+    limit = (" address-family ipv4 unicast", f"  neighbor {t.node_address} maximum-prefix 5",
+             " exit-address-family")  # fmt: skip
+    return [EditBgp(t.router, append=limit),
+            EditBird(t.node, (_only_static(t.router_address),), _many(20))], []  # fmt: skip
+
+
+@_fault("G23", "mtu-black-hole", "full-sized segments repeated, never acknowledged")
+def _g23(t: Target) -> _Parts:
+    hole = _filter(t.router, f"ip saddr {t.node_address} ip length > 1000 drop")
+    return [hole, EditBird(t.node, (_only_static(t.router_address),), _many(900)),
+            _clear(t)], _unfilter(t.router)  # fmt: skip
+
+
+def _rp_filter(value: str) -> str:
+    """Set rp_filter of the interface towards the router, by netlink: /proc/sys is read-only."""
+    return (
+        "import sys,socket,pathlib\n"
+        "sys.path.insert(0,'/opt/labgen')\n"
+        "import felix\n"
+        "name=sys.argv[1]\n"
+        f"felix.set_ipv4(socket.if_nametoindex(name),{{8:{value}}})\n"
+    )
+
+
+@_fault("G24", "reverse-path-filter", "SYNs arrive and are dropped; IPReversePathFilter counts")
+def _g24(t: Target) -> _Parts:
+    strict = Command(t.node, ("python3", "-c", _rp_filter("1"), "eth1"))
+    loose = Command(t.node, ("python3", "-c", _rp_filter("0"), "eth1"), tolerant=True)
+    route = ("ip", "route", "add", f"{t.router_address}/32", "dev", "lo")
+    undo = ("ip", "route", "del", f"{t.router_address}/32", "dev", "lo")
+    return [strict, Command(t.node, route), _clear(t)], [
+        Command(t.node, undo, tolerant=True), loose]  # fmt: skip
+
+
+@_fault("G25", "four-octet-as", "my AS 23456 without capability 65; NOTIFICATION 2/2")
+def _g25(t: Target) -> _Parts:
+    line = f" neighbor {t.node_address} dont-capability-negotiate"
+    return _ebgp(t, line, asn=_FOUR_OCTET_AS), []
+
+
+_LISTENER = (
+    "import os,socket\n"
+    "s=socket.socket(); s.bind(('0.0.0.0',179)); s.listen()\n"
+    "if os.fork(): os._exit(0)\n"
+    "os.setsid()\n"
+    f"open('{SCRATCH_PID}','w').write(str(os.getpid()))\n"
+    "for fd in (0,1,2): os.dup2(os.open('/dev/null',os.O_RDWR),fd)\n"
+    "while True: s.accept()[0].close()\n"
+)
+
+
+@_fault("G26", "port-179-taken", "BIRD: Error: No listening socket", restarts=True)
+def _g26(t: Target) -> _Parts:
+    taken = Command(t.node, ("python3", "-c", _LISTENER))
+    return [EditBird(t.node, (NO_PEERS,)), taken, EditBird(t.node)], _end_process(t.node)
+
+
+@_fault("G27", "bfd-mismatch", "BFD single-hop at one end, multihop at the other: never up")
+def _g27(t: Target) -> _Parts:
+    bird = EditBird(t.node, (_in_peer(t.router_address, "bfd on;"),),
+                    "protocol bfd labgen_fault { multihop { interval 300 ms; }; }\n")  # fmt: skip
+    return [bird, _neighbor(t, "bfd")], []
+
+
+# graceful restart: a second BIRD in place of the first, which must live on as the node's own -------
+
+
+def _aside(t: Target, config: str, *options: str) -> list[Step]:
+    """Move the node's BIRD aside without peers, and start a second one under its name."""
+    second = ("bird", *options, "-c", _SECOND_CONFIG, "-s", BIRD_SOCKET, "-P", SCRATCH_PID)
+    return [
+        Command(t.node, ("python3", "-c", config)),
+        EditBird(t.node, (NO_PEERS,)),
+        Command(t.node, ("mv", BIRD_SOCKET, _SECOND_SOCKET)),
+        Command(t.node, second),
+    ]
+
+
+def _second_config(*, dead_peer: str | None, asn: int) -> str:
+    """Python that writes the second BIRD's configuration: the node's own, and a dead mesh peer."""
+    dead = ""
+    if dead_peer is not None:
+        dead = (
+            f"protocol bgp Mesh_{dead_peer.replace('.', '_')} from bgp_template {{\\n"
+            f"  neighbor {dead_peer} as {asn};\\n  multihop;\\n}}\\n"
+        )
+    return (
+        "import re,pathlib\n"
+        f"d='{BIRD_CONFIG_DIRECTORY}/'\n"
+        "t=pathlib.Path(d+'bird.cfg').read_text()\n"
+        "t=re.sub(r'^include \"(?!/)','include \"'+d,t,flags=re.M)\n"
+        f"pathlib.Path('{_SECOND_CONFIG}').write_text(t+'{dead}')\n"
+    )
+
+
+def _back(t: Target) -> list[Command]:
+    """The second BIRD goes, the node's own takes its socket back; `heal` then reconfigures it."""
+    return [
+        Command(t.node, ("pkill", "-9", "-F", SCRATCH_PID), tolerant=True),
+        Command(t.node, ("mv", "-f", _SECOND_SOCKET, BIRD_SOCKET), tolerant=True),
+        Command(t.node, ("rm", "-f", SCRATCH_PID, _SECOND_CONFIG), tolerant=True),
+    ]
+
+
+@_fault("G28", "graceful-restart-stale", "stale routes, peerState NSF")
+def _g28(t: Target) -> _Parts:
+    steps = [
+        *_aside(t, _second_config(dead_peer=None, asn=t.router_as)),
+        _established(t),
+        Await(t.router, ("vtysh", "-c", "show bgp ipv4 unicast json"),
+              rf'"peerId":\s*"{re.escape(t.node_address)}"', "the node's routes"),
+        Command(t.node, ("pkill", "-9", "-F", SCRATCH_PID)),
+    ]  # fmt: skip
+    return steps, _back(t)
+
+
+def _spare(t: Target) -> str:
+    """An address of the segment that nobody has: the old node that was never removed."""
+    used = {t.router_address, *(a for _, a in t.nodes)}
+    stem = t.router_address.rsplit(".", 1)[0]
+    return next(f"{stem}.{i}" for i in range(250, 1, -1) if f"{stem}.{i}" not in used)
+
+
+@_fault("G29", "graceful-restart-wait", "birdc show status: Wait timer is N/240; no routes")
+def _g29(t: Target) -> _Parts:
+    config = _second_config(dead_peer=_spare(t), asn=t.router_as)
+    return [*_aside(t, config, "-R"), _established(t)], _back(t)

@@ -1,0 +1,88 @@
+"""`labgen diagnose --evidence` on bundles recorded from real daemons, one for each fault.
+
+The bundles are made by tests/lab/make_bundles.py. Each is diagnosed as recorded, as a pcap with
+logs only, and under names that say nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from labgen.check.diagnosis.faults import FAULTS, GALLERY
+from labgen.cli.diagnose import diagnose
+
+BUNDLES = Path(__file__).parents[2] / "data" / "bundles"
+NAMES = sorted(p.name for p in BUNDLES.iterdir()) if BUNDLES.is_dir() else []
+HEALTHY = [n for n in NAMES if n.startswith("healthy")]
+FAULTY = [n for n in NAMES if not n.startswith("healthy")]
+
+
+def fault_of(bundle: str) -> str:
+    """The longest fault name that the bundle's name starts with; the rest names the variant."""
+    return max((name for name in FAULTS if bundle.startswith(name)), key=len)
+
+
+def run(directory: Path) -> Result:
+    return CliRunner().invoke(diagnose, ["--evidence", str(directory), "--json"])
+
+
+def causes(directory: Path) -> list[dict[str, object]]:
+    return json.loads(run(directory).stdout)  # type: ignore[no-any-return]
+
+
+def test_every_fault_of_the_gallery_has_a_bundle() -> None:
+    assert {FAULTS[fault_of(n)].code for n in FAULTY} == set(GALLERY)
+    assert len(GALLERY) == 29
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_the_first_cause_is_the_fault(name: str) -> None:
+    result = run(BUNDLES / name)
+    first = json.loads(result.stdout)[0]
+    assert first["name"] == fault_of(name)
+    assert first["evidence"]
+    assert first["remedy"]["calico"]
+    assert first["remedy"]["bigip"]
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_bundle_has_no_cause(name: str) -> None:
+    result = run(BUNDLES / name)
+    assert json.loads(result.stdout) == []
+    assert result.exit_code == 0
+
+
+# Mutual RSTs and two logs without a word: a reject rule and another listen port look alike.
+UNDECIDABLE = {"listen-port-changed": {"tcp-179-refused", "listen-port-changed"}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_capture_and_logs_alone_decide(name: str, tmp_path: Path) -> None:
+    for path in (BUNDLES / name).iterdir():
+        if path.suffix in (".log", ".pcap"):
+            shutil.copy(path, tmp_path)
+    found = causes(tmp_path)
+    if name in HEALTHY:
+        assert found == []
+    elif name in UNDECIDABLE:
+        assert {c["name"] for c in found} == UNDECIDABLE[name]
+        assert all(c["decides"] for c in found if c["confidence"] == "possible")
+    else:
+        assert found[0]["name"] == fault_of(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_files_do_not_matter(name: str, tmp_path: Path) -> None:
+    for number, path in enumerate(sorted((BUNDLES / name).iterdir())):
+        shutil.copy(path, tmp_path / f"file{number}")
+    found = causes(tmp_path)
+    if name in HEALTHY:
+        assert found == []
+    else:
+        assert found[0]["name"] == fault_of(name)
