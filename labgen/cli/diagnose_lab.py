@@ -11,6 +11,7 @@ from labgen.check.diagnosis.decide import diagnose
 from labgen.cli.common import project, runtime
 from labgen.errors import CaptureError
 from labgen.lab import collect, running
+from labgen.lab.current import as_it_is
 from labgen.lab.verify import wire_of
 from labgen.observe.bundle import read_texts
 
@@ -29,7 +30,7 @@ _WINDOW_SECONDS = 6.0
 
 def diagnose_lab(lab: str) -> Diagnosis:
     """The present state of a lab. Raises LabError when it does not run."""
-    opened, engine = project(lab), runtime()
+    opened, engine = as_it_is(project(lab)), runtime()
     found = running.find(engine, opened.name)
     with running.quick_commands(engine, found) as commands:
         ask = partial(commands.run, timeout=10.0)

@@ -178,10 +178,11 @@ def verify(lab: str, output: str, junit: str | None, story: bool) -> None:
 
     from labgen.check.ladder import verify as climb
     from labgen.check.model import exit_code
+    from labgen.lab.current import as_it_is
     from labgen.lab.verify import evidence_of
     from labgen.report.junit import junit as as_junit
 
-    opened = project(lab)
+    opened = as_it_is(project(lab))
     findings = climb(opened.design, evidence_of(opened, runtime()))
     if junit is not None:
         from labgen.lab.files import write_atomically

@@ -235,7 +235,7 @@ class _Change:
     def _felix(self, changed: Iterable[str], new: set[str]) -> None:
         """Felix's part again, where a node's pods are others now; routes of old ones went along."""
         nodes = {k.split("/")[0] for k in changed if k.endswith("/felix")} - new
-        argv = ("python3", "/opt/labgen/felix.py", "/etc/labgen/felix")
+        argv = ("python3", "-I", "-S", "/opt/labgen/felix.py", "/etc/labgen/felix")
         _each(lambda n: self.site.run(n, argv), sorted(nodes))
 
     # --- ending -------------------------------------------------------------------------------

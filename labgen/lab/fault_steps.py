@@ -184,7 +184,9 @@ def _apply(step: Step, injection: Injection, run: Run, wait: Wait) -> None:
     elif isinstance(step, EditBird):
         text = _must(step.node, ("cat", BIRD_CONFIG), run)
         # The copy stands elsewhere: what it includes still stands beside the original.
-        text = re.sub(r'^include "(?!/)', f'include "{BIRD_CONFIG_DIRECTORY}/', text, flags=re.M)
+        text = re.sub(
+            r'^include "(?!/)', f'include "{BIRD_CONFIG_DIRECTORY}/', text, flags=re.MULTILINE
+        )
         _write(step.node, SCRATCH_BIRD, edited(step.node, text, step.edits) + step.append, run)
         _configure(step.node, SCRATCH_BIRD, run)
     elif isinstance(step, EditBgp):

@@ -307,7 +307,9 @@ def _g15(t: Target) -> _Parts:
             _neighbor(t, "passive")], []  # fmt: skip
 
 
-@_fault("G16", "listen-port-changed", "the node refuses port 179, BIRD listens on 1790", restarts=True)
+@_fault(
+    "G16", "listen-port-changed", "the node refuses port 179, BIRD listens on 1790", restarts=True
+)
 def _g16(t: Target) -> _Parts:
     moved = EditBird(t.node, append="listen bgp port 1790;\n")
     shut = _filter(t.router, f"ip saddr {t.node_address} tcp dport 179 reject with tcp reset")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from labgen.calico.calicoctl import command as calicoctl_front
 from labgen.calico.calicoctl.manifests import Unreadable
 from labgen.calico.resources import Resources
-from labgen.design.build import rebuild
 from labgen.design.calico_nodes import with_nodes
 from labgen.design.content import lab_node, renamed
 from labgen.errors import InputError, LabError, LabgenError, Mark
@@ -31,10 +30,11 @@ from labgen.kubernetes.shell import AddNode, Clusters, DeleteClusters, StartClus
 from labgen.lab import clusters, content_files, placing
 from labgen.lab.change import Changed, change
 from labgen.lab.clusters import ClusterStore, LiveState
+from labgen.lab.current import current_design, design_of
 from labgen.lab.datastore_files import manifests, real_stamps
 from labgen.lab.lock import locked
 from labgen.lab.progress import Event, silent
-from labgen.lab.project import Project, calico_environment, marks_of, router_sources
+from labgen.lab.project import Project, marks_of
 from labgen.lab.site import Site
 from labgen.spec.model import CalicoNode
 from labgen.yaml_source import Document, parse
@@ -340,21 +340,6 @@ def live(
         yield LiveLab(project, site)
     finally:
         site.close()
-
-
-def design_of(project: Project, state: LiveState) -> Design:
-    """The design of the project's lab with these clusters. Raises InputErrors."""
-    contents = [cluster.content() for cluster in state.clusters.values()]
-    return rebuild(
-        state.spec(project.loaded.spec), contents, router_sources(project.loaded),
-        calico_environment(), source=project.loaded.path.name,
-    )  # fmt: skip
-
-
-def current_design(project: Project) -> Design:
-    """The project's design, with what was changed since the lab was deployed."""
-    state = content_files.load(project.lab_directory)
-    return project.design if state is None else design_of(project, state)
 
 
 def documents(path: str) -> list[Document]:
