@@ -26,6 +26,7 @@ _COMMANDS: dict[str, str] = {
     "generate": "labgen.cli.generate:generate",
     "inspect": "labgen.cli.lab:inspect",
     "logs": "labgen.cli.lab:logs",
+    "rehearse": "labgen.cli.rehearse:rehearse",
     "schema": "labgen.cli.generate:schema",
     "verify": "labgen.cli.lab:verify",
     "wire": "labgen.cli.wire:wire",

@@ -213,7 +213,8 @@ class Routes(Strict):
     be at least. `cluster_list` is RFC 4456's, as the node has it from its reflectors.
     """
 
-    on: list[Name] = Field(min_length=1, description="nodes, or clusters for all their nodes")
+    clusters: list[Name] = Field(default_factory=list, description="all nodes of these clusters")
+    nodes: list[Name] = Field(default_factory=list, description="these nodes")
     but: list[Name] = Field(default_factory=list, description="nodes to leave out")
     to: Network
     via: list[Name] = Field(default_factory=list, description="nodes; none: whatever next hop")
@@ -221,6 +222,12 @@ class Routes(Strict):
     absent: bool = False
     cluster_list: list[IPv4Address] = Field(default_factory=list)
     in_: Literal["fib", "rib", "both"] = Field("both", alias="in")
+
+    @_model_validator(mode="after")
+    def _somewhere(self) -> Routes:
+        if not self.clusters and not self.nodes:
+            raise ValueError("`clusters` or `nodes`: where the routes must be")
+        return self
 
 
 class Traffic(Strict):
@@ -249,7 +256,8 @@ class Expect(Strict):
         True, description="every session Established and every route as the forecast has it"
     )
     as_numbers: dict[Name, Annotated[int, Field(ge=1, le=4294967295, strict=True)]] = Field(
-        default_factory=dict, description="node or cluster -> AS in its OPENs"
+        default_factory=dict,
+        description="cluster (or node) -> AS that its peers negotiated with it",
     )
     routes: list[Routes] = Field(default_factory=list)
     traffic: list[Traffic] = Field(default_factory=list)
@@ -260,4 +268,4 @@ class Stage(Thresholds):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=60, strict=True)]
     actions: list[Action] = Field(default_factory=list)
-    expect: Expect = Field(default_factory=Expect)
+    expect: Expect = Expect()
