@@ -13,13 +13,22 @@ from labgen.errors import InputError
 if TYPE_CHECKING:
     from labgen.lab.project import Project
 
-_AS_IT_IS = {"ignore_unknown_options": True, "help_option_names": ["--labgen-help"]}
+# What stands behind labgen's own options belongs to the command, `--help` and `--` included.
+AS_IT_IS = {
+    "ignore_unknown_options": True,
+    "allow_interspersed_args": False,
+    "help_option_names": ["--labgen-help"],
+}
+lab_option = click.option(
+    "--lab", envvar="LABGEN_LAB",
+    help="The lab: its spec, directory or name; needless if one runs. Also LABGEN_LAB.",
+)  # fmt: skip
 
 
-@click.command(context_settings=_AS_IT_IS, add_help_option=True)
-@click.option("--lab", help="The lab: its spec, directory or name; needless if one runs.")
-@click.option("--cluster", help="The cluster of the lab; needless if it has one.")
-@click.option("--node", help="For `node status`: the node that tells.")
+@click.command(context_settings=AS_IT_IS)
+@lab_option
+@click.option("--cluster", help="The cluster; by default the one of kubectl's context.")
+@click.option("--node", envvar="LABGEN_NODE", help="For `node status`: the node that tells.")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 def calicoctl(
     lab: str | None, cluster: str | None, node: str | None, argv: tuple[str, ...]
@@ -34,7 +43,7 @@ def calicoctl(
 
     project = running_project(lab)
     with live(project, runtime()) as opened:
-        chosen = cluster or _only(list(opened.state.clusters), project.name)
+        chosen = cluster or opened.state.current or ""
         answered = opened.calicoctl(chosen, argv, node=node)
     click.echo(answered.out, nl=False)
     click.echo(answered.err, nl=False, err=True)
@@ -53,10 +62,3 @@ def running_project(lab: str | None) -> Project:
         known = ", ".join(sorted(labs)) or "none"
         raise InputError("which lab?", hint=f"name it with --lab; running: {known}")
     return project(next(iter(labs)))
-
-
-def _only(clusters: list[str], lab: str) -> str:
-    if len(clusters) != 1:
-        known = ", ".join(clusters) or "none"
-        raise InputError(f"which cluster of lab {lab}?", hint=f"name it with --cluster: {known}")
-    return clusters[0]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FLOWS = 48  # two paths, a fair hash: a leg gets none of 48 flows once in 2^47
 TABLE = "labgen_legs"
-DSCP = 42  # in nobody's pool of standard values (RFC 2474 section 6: pool 2, local use)
+DSCP = 43  # RFC 2474 section 6: xxxx11 is for experimental and local use
 _CONNECT = f"""
 DSCP = {DSCP}
 import socket, sys

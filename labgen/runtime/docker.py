@@ -209,7 +209,7 @@ class DockerRuntime:
             made = self.api.exec_create(container, list(argv), stdin=stdin is not None)
             keep = self.api.exec_start(made["Id"], socket=True)
             try:
-                out, err = _converse(_raw(keep), stdin, timeout)
+                out, err = _converse(raw_socket(keep), stdin, timeout)
             except TimeoutError:
                 raise LabError(
                     f"{container}: `{' '.join(argv)}` did not end within {timeout:g} s"
@@ -243,7 +243,7 @@ class DockerChannel:
 
     def __init__(self, stream: Any) -> None:
         self._keep = stream
-        self._stream = _raw(stream)
+        self._stream = raw_socket(stream)
         self._stream.settimeout(None)
 
     def send(self, line: str) -> None:
@@ -266,7 +266,7 @@ class DockerChannel:
             self._stream.shutdown(socket.SHUT_RDWR)
 
 
-def _raw(stream: Any) -> socket.socket:
+def raw_socket(stream: Any) -> socket.socket:
     """The socket under what the SDK hands out (a SocketIO on Unix and TCP endpoints).
 
     The caller keeps the SDK's object: the connection closes when that is collected.
@@ -276,7 +276,7 @@ def _raw(stream: Any) -> socket.socket:
 
 def _close(stream: Any) -> None:
     """Close all three layers that the SDK leaves open around one connection."""
-    for layer in (getattr(stream, "_response", None), stream, _raw(stream)):
+    for layer in (getattr(stream, "_response", None), stream, raw_socket(stream)):
         if layer is not None:
             with contextlib.suppress(OSError, ValueError):  # ValueError: closed by another layer
                 layer.close()

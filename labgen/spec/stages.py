@@ -250,10 +250,10 @@ class Expect(Strict):
 
     deadline: Duration = 20.0
     sessions: dict[Name, list[Name]] | None = Field(
-        None, description="node -> exactly the nodes it has sessions with, all Established"
+        default=None, description="node -> exactly the nodes it has sessions with, all Established"
     )
     converged: bool = Field(
-        True, description="every session Established and every route as the forecast has it"
+        default=True, description="every session Established and every route as the forecast has it"
     )
     as_numbers: dict[Name, Annotated[int, Field(ge=1, le=4294967295, strict=True)]] = Field(
         default_factory=dict,
