@@ -152,6 +152,17 @@ class NextHopFact:
 
 
 @dataclass(frozen=True, slots=True)
+class BfdReport:
+    """A BFD session as one end sees it. `multihop` None: the output does not say."""
+
+    daemon: Daemon
+    peer: Address
+    up: bool
+    multihop: bool | None
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
 class Counter:
     """A kernel counter under nstat's name."""
 
@@ -244,6 +255,14 @@ class SelfIp:
 
 
 @dataclass(frozen=True, slots=True)
+class Unresolved:
+    """An address whose link-layer address the kernel could not find out (`ip neigh`: FAILED)."""
+
+    address: Address
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
 class BlockingRule:
     """A packet-filter rule that drops or refuses BGP or BFD. `protocol` is tcp or udp."""
 
@@ -254,7 +273,7 @@ class BlockingRule:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An address that a node's own output says is its own. `daemon` says which daemon printed it."""
+    """An address that a node's own output says is its own. `daemon` is the one that said so."""
 
     node: str
     address: Address
@@ -271,6 +290,7 @@ class Facts:
     routes: tuple[RouteFact, ...] = ()
     not_exported: tuple[NotExported, ...] = ()
     next_hops: tuple[NextHopFact, ...] = ()
+    bfd: tuple[BfdReport, ...] = ()
     counters: tuple[Counter, ...] = ()
     sockets: tuple[Socket, ...] = ()
     configs: tuple[SpeakerConfig, ...] = ()
@@ -278,6 +298,7 @@ class Facts:
     settings: tuple[CalicoSetting, ...] = ()
     self_ips: tuple[SelfIp, ...] = ()
     rules: tuple[BlockingRule, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
     identities: tuple[Identity, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     unread: tuple[tuple[str, str], ...] = ()

@@ -57,7 +57,7 @@ class WireMessage:
     frame's time. `raw` are the octets present. Exactly one of `message` and `error` is not None.
     """
 
-    __slots__ = ("_error", "_message", "file", "flow", "frames", "raw", "time_ns")
+    __slots__ = ("_error", "_framed", "_message", "file", "flow", "frames", "raw", "time_ns")
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class WireMessage:
         self.time_ns = time_ns
         self.file = file
         self._error = error
+        self._framed = error is None
         self._message: Message | None = None
 
     @property
@@ -113,6 +114,11 @@ class WireMessage:
         """The message's type; None where the header names none that exists."""
         code = self.type_code
         return MessageType(code) if 1 <= code <= 5 else None
+
+    @property
+    def framed(self) -> bool:
+        """Whether marker and length are sound and every octet is present."""
+        return self._framed
 
     @property
     def message(self) -> Message | None:
@@ -220,10 +226,15 @@ class Conversation:
         """
         ours, theirs = dict(self.from_client.counts), dict(self.from_server.counts)
         opens = 1 in ours and 1 in theirs
-        alive = 4 in ours and 4 in theirs
-        if {2, 5} & {*ours, *theirs} or (alive and (opens or not self.start_seen)):
+        if self.from_client.segments and self.from_server.segments:
+            alive = 4 in ours and 4 in theirs and (opens or not self.start_seen)
+        else:
+            # Half a capture: periodic KEEPALIVEs of the end that is seen.
+            alive = max(ours.get(4, 0), theirs.get(4, 0)) > 1
+        if alive or {2, 5} & {*ours, *theirs}:
             return FsmState.ESTABLISHED
-        if opens:
+        # A KEEPALIVE answers an OPEN (RFC 4271 section 8.2.2, OpenSent).
+        if opens or 4 in ours or 4 in theirs:
             return FsmState.OPEN_CONFIRM
         return FsmState.OPEN_SENT if self.handshake_complete else FsmState.CONNECT
 

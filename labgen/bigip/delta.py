@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labgen.bigip.frr_lines import in_order
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -20,7 +22,7 @@ def delta(before: Sequence[FrrLine], after: Sequence[FrrLine]) -> str:
     kept = {_key(line) for line in before}
     wanted = {line.identity for line in after}
     gone = [line for line in before if line.identity not in wanted]
-    new = [line for line in after if _key(line) not in kept]
+    new = in_order(line for line in after if _key(line) not in kept)
     return "".join([*_removals(gone), *(_said(line.section, _words(line)) for line in new)])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labgen.bigip.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from labgen.bigip.grammar import Value
 
@@ -58,9 +58,14 @@ class FrrLine:
         )
 
 
+def in_order(lines: Iterable[FrrLine]) -> list[FrrLine]:
+    """Lines in the order in which FRR takes them without a warning."""
+    return sorted(lines, key=_rank)
+
+
 def lay_out(lines: Sequence[FrrLine]) -> str:
     """A whole frr.conf, passwords in clear: top-level lines, policy, interfaces, then BGP."""
-    ordered = sorted(lines, key=_rank)
+    ordered = in_order(lines)
     text = ["frr defaults traditional"]
     top = dict.fromkeys(line.section[:1] or (line.text(reveal=True),) for line in ordered)
     for (head,) in top:

@@ -7,7 +7,8 @@
 
 `LABGEN_VLANS` (`internal=eth1,external=eth2`) names the VLANs of the Linux interfaces and
 `LABGEN_ROUTE_DOMAIN` the route domain. The startup configuration is where a BIG-IP has it,
-`/config/zebos/rd<N>/ZebOS.conf`; the running one is in `/run/labgen`.
+`/config/zebos/rd<N>/ZebOS.conf`, and before the first `write` what the lab was generated from,
+`/etc/labgen/ZebOS.conf`; the running one is in `/run/labgen`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 CONFIG = Path("/config/zebos")
 STATE = Path("/run/labgen/zebos")
+GIVEN = Path("/etc/labgen/ZebOS.conf")
 _TIMEOUT = 30.0
 # FRR's advice after a change that takes effect at the next session; a BIG-IP gives none
 _ADVICE = ("Graceful restart configuration changed",)
@@ -76,7 +78,10 @@ class Vtysh:
 class Files:
     """The two configurations of a route domain, in files that only root reads."""
 
-    def __init__(self, route_domain: int, config: Path = CONFIG, state: Path = STATE) -> None:
+    def __init__(
+        self, route_domain: int, config: Path = CONFIG, state: Path = STATE, given: Path = GIVEN
+    ) -> None:
+        self._given = given
         self._startup = config / f"rd{route_domain}" / "ZebOS.conf"
         self._running = state / f"rd{route_domain}.conf"
 
@@ -84,7 +89,7 @@ class Files:
         return _read(self._running) or self.startup()
 
     def startup(self) -> str:
-        return _read(self._startup)
+        return _read(self._startup) or _read(self._given)
 
     def save_running(self, text: str) -> None:
         _write(self._running, text)

@@ -6,7 +6,8 @@ nobody defined, a second `router bgp`.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, ip_address, ip_network
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from labgen.bigip import grammar, running
@@ -16,7 +17,6 @@ from labgen.bigip.model import (
     DEFAULT_KEEPALIVE,
     EBGP_ADVERTISEMENT_INTERVAL,
     IBGP_ADVERTISEMENT_INTERVAL,
-    Action,
     Address,
     Aggregate,
     BgpInstance,
@@ -26,15 +26,17 @@ from labgen.bigip.model import (
     MaximumPrefix,
     Neighbor,
     NeighborFamily,
-    Network,
     OwnNetwork,
-    PrefixList,
-    PrefixListEntry,
     Redistribution,
-    RouteMap,
-    RouteMapEntry,
     Routing,
-    StaticRoute,
+)
+from labgen.bigip.resolve_policy import (
+    STATIC_ROUTES,
+    address,
+    network,
+    prefix_lists,
+    route_maps,
+    static_route,
 )
 from labgen.bigip.rules import Context, Verdict
 from labgen.bigip.secret import Secret
@@ -62,14 +64,14 @@ def resolve(config: Config) -> Routing:
         for again in routers[1:]
     )
     bgp = _instance(routers[0], standing, problems) if routers else None
-    routes = [_static_route(s, problems) for s in standing if s.command in _STATIC_ROUTES]
+    routes = [static_route(s, problems) for s in standing if s.command in STATIC_ROUTES]
     if problems:
         raise InputErrors(problems)
     hostname = next((s.value("name") for s in standing if s.command == "hostname"), None)
     return Routing(
         bgp,
-        _prefix_lists(standing),
-        _route_maps(standing),
+        prefix_lists(standing),
+        route_maps(standing),
         tuple(route for route in routes if route),
         hostname,
     )
@@ -87,7 +89,7 @@ def _instance(
     router: Statement, standing: Sequence[Statement], problems: list[InputError]
 ) -> BgpInstance:
     inside = [s for s in standing if s.scope and s.scope[0].identity == router.identity]
-    inside = [s for s in inside if all(o.rule.verdict is not _UNSUPPORTED for o in s.scope)]
+    inside = [s for s in inside if all(o.rule.verdict is not Verdict.UNSUPPORTED for o in s.scope)]
     by_command = {s.command: s for s in inside if not s.values.get("peer")}
     asn = grammar.asn(router.value("asn"))
     timers = by_command.get("timers bgp")
@@ -111,7 +113,7 @@ def _instance(
         graceful_restart=_graceful_restart(by_command.get("bgp graceful-restart")),
         neighbors=_Neighbors(common, inside, problems).all(),
         networks=tuple(
-            OwnNetwork(family_of(s), _network(s), s.value("route_map") or None, s.mark)
+            OwnNetwork(family_of(s), network(s), s.value("route_map") or None, s.mark)
             for s in inside
             if s.command in {"network", "network mask"}
         ),
@@ -124,15 +126,14 @@ def _instance(
     )
 
 
-_UNSUPPORTED = Verdict.UNSUPPORTED
-
-
+@dataclass(frozen=True, slots=True)
 class _Common:
-    """What `router bgp` gives every neighbor."""
+    """What `router bgp` gives every neighbor; times in seconds."""
 
-    def __init__(self, asn: int, keepalive: int, hold: int, default_ipv4_unicast: bool) -> None:
-        self.asn, self.keepalive, self.hold = asn, keepalive, hold
-        self.default_ipv4_unicast = default_ipv4_unicast
+    asn: int
+    keepalive: int
+    hold: int
+    default_ipv4_unicast: bool
 
 
 class _Neighbors:
@@ -153,10 +154,10 @@ class _Neighbors:
         found = []
         for name in names:
             first = next(s for s in self._statements if s.value("peer") == name)
-            address = _address(name)
-            if address is None:
+            peer = address(name)
+            if peer is None:
                 self._check_group(name, first)
-            elif neighbor := self._neighbor(name, address, first):
+            elif neighbor := self._neighbor(name, peer, first):
                 found.append(neighbor)
         return tuple(found)
 
@@ -330,7 +331,7 @@ def _number(settings: Settings, command: str, name: str) -> int | None:
 def _update_source(statement: Statement | None) -> Address | str | None:
     if statement is None:
         return None
-    return _address(statement.value("source")) or statement.value("interface")
+    return address(statement.value("source")) or statement.value("interface")
 
 
 def _max_paths(inside: Sequence[Statement], kind: str) -> int:
@@ -355,82 +356,12 @@ def _ip4(statement: Statement | None, name: str) -> IPv4Address | None:
     return IPv4Address(int(text) if text.isdigit() else text)
 
 
-def _address(text: str) -> Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
-
-
-def _network(statement: Statement) -> Network:
-    """The prefix of `network` or `ip route`; without length or mask it is the classful one."""
-    text, mask = statement.value("prefix"), statement.value("mask")
-    if mask:
-        return ip_network(f"{text}/{mask}", strict=False)
-    if "/" in text:
-        return ip_network(text, strict=False)
-    first = int(text.split(".")[0])
-    return ip_network(f"{text}/{8 if first < 128 else 16 if first < 192 else 24}", strict=False)
-
-
 def _aggregate(statement: Statement) -> Aggregate:
     options = {statement.value("first"), statement.value("second")}
     return Aggregate(
         family_of(statement),
-        _network(statement),
+        network(statement),
         "summary-only" in options,
         "as-set" in options,
         statement.mark,
     )
-
-
-_STATIC_ROUTES = {"ip route", "ipv6 route"}
-
-
-def _static_route(statement: Statement, problems: list[InputError]) -> StaticRoute | None:
-    try:
-        prefix = _network(statement)
-    except ValueError as error:
-        problems.append(InputError(f"not a prefix: {error}", mark=statement.mark))
-        return None
-    via: Address | str | None = None
-    if not statement.value("sink"):
-        via = _address(statement.value("gateway")) or statement.value("interface")
-    return StaticRoute(prefix, via, int(statement.value("distance") or 1), statement.mark)
-
-
-def _prefix_lists(standing: Sequence[Statement]) -> Mapping[str, PrefixList]:
-    entries: dict[tuple[str, int], list[PrefixListEntry]] = {}
-    for s in standing:
-        if s.command not in {"ip prefix-list", "ipv6 prefix-list"}:
-            continue
-        version = 6 if s.command.startswith("ipv6") else 4
-        seq, ge, le = (int(t) if (t := s.value(key)) else None for key in ("seq", "ge", "le"))
-        prefix = ip_network(s.value("prefix"), strict=False) if s.value("prefix") else None
-        entry = PrefixListEntry(seq, Action(s.value("action")), prefix, ge, le, s.mark)
-        entries.setdefault((s.value("name"), version), []).append(entry)
-    return {
-        name: PrefixList(name, version, tuple(found)) for (name, version), found in entries.items()
-    }
-
-
-def _route_maps(standing: Sequence[Statement]) -> Mapping[str, RouteMap]:
-    entries: dict[str, list[RouteMapEntry]] = {}
-    for opener in standing:
-        if opener.rule.opens is not Context.ROUTE_MAP:
-            continue
-        clauses = [
-            s.text() for s in standing if s.scope and s.scope[-1].identity == opener.identity
-        ]
-        entry = RouteMapEntry(
-            int(opener.value("seq")),
-            Action(opener.value("action")),
-            tuple(c.removeprefix("match ") for c in clauses if c.startswith("match ")),
-            tuple(c.removeprefix("set ") for c in clauses if c.startswith("set ")),
-            opener.mark,
-        )
-        entries.setdefault(opener.value("name"), []).append(entry)
-    return {
-        name: RouteMap(name, tuple(sorted(found, key=lambda entry: entry.seq)))
-        for name, found in entries.items()
-    }

@@ -38,30 +38,32 @@ class Running:
 
 def apply(statements: Iterable[Statement]) -> Running:
     """Apply statements one after the other, as ZebOS does."""
-    standing: list[Statement] = []
+    standing: dict[tuple[object, ...], Statement] = {}
     fates: dict[Statement, tuple[Fate, Statement | None]] = {}
     for statement in statements:
         if statement.negated and not statement.rule.states_negation:
-            gone = [s for s in standing if _takes_back(statement, s, standing)]
-            standing = [s for s in standing if s not in gone]
-            fates.update(dict.fromkeys(gone, (Fate.TAKEN_BACK, statement)))
+            ends_peer = _ends_peer(statement, standing.values())
+            gone = [s for s in standing.values() if _takes_back(statement, s, ends_peer)]
+            for taken in gone:
+                del standing[taken.identity]
+                fates[taken] = (Fate.TAKEN_BACK, statement)
             fates[statement] = (Fate.TAKES_BACK, gone[0]) if gone else (Fate.IDLE, None)
             continue
-        alike = next((s for s in standing if s.identity == statement.identity), None)
+        alike = standing.get(statement.identity)
         if alike is not None and statement.rule.opens:
             fates[statement] = (Fate.AGAIN, alike)
             continue
         if alike is not None:
-            standing.remove(alike)
+            del standing[alike.identity]  # the later one stands at its own place
             fates[alike] = (Fate.REPLACED, statement)
-        standing.append(statement)
-    return Running(tuple(standing), fates)
+        standing[statement.identity] = statement
+    return Running(tuple(standing.values()), fates)
 
 
-def _takes_back(negation: Statement, other: Statement, standing: list[Statement]) -> bool:
+def _takes_back(negation: Statement, other: Statement, ends_peer: bool) -> bool:
     if any(_names(negation, opener) for opener in other.scope):
         return True
-    if _ends_peer(negation, standing) and other.section == negation.section:
+    if ends_peer and other.section == negation.section:
         peer = negation.value("peer")
         return other.value("peer") == peer or other.value("group") == peer
     return _names(negation, other)
@@ -77,7 +79,7 @@ def _names(negation: Statement, other: Statement) -> bool:
     )
 
 
-def _ends_peer(negation: Statement, standing: list[Statement]) -> bool:
+def _ends_peer(negation: Statement, standing: Iterable[Statement]) -> bool:
     """`no neighbor X`, `no neighbor X remote-as`, and `no neighbor GROUP peer-group` end all."""
     if negation.command == "neighbor":
         return True

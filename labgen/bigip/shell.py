@@ -157,6 +157,8 @@ class Shell:
         lines = self._translated(standing)
         complaint = self._daemon.configure(delta(self._lines, lines))
         if complaint:
+            # FRR may have taken some of several lines: bring it back to where it was
+            self._daemon.configure(delta(lines, self._lines))
             return "".join(f"% {line}\n" for line in complaint.splitlines() if line.strip())
         self._standing, self._lines = standing, lines
         self._scope = statement.scope

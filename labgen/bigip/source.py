@@ -1,4 +1,4 @@
-"""ZebOS text out of the files it is kept in: plain text, or a ConfigMap's `ZebOS.conf` key.
+"""A BIG-IP's files: ZebOS as plain text or in a ConfigMap's `ZebOS.conf` key, and tmsh text.
 
 Apart from the rest of the room because it reads files and YAML; the stand-in's own shell does not.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labgen import yaml_source
-from labgen.bigip import zebos
+from labgen.bigip import tmsh, zebos
 from labgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ def read(path: Path, *, shown: str | None = None) -> zebos.Config:
     if path.suffix.lower() not in _YAML_SUFFIXES:
         return zebos.parse(text, name)
     return _from_configmap(text, name)
+
+
+def read_tmsh(path: Path, *, shown: str | None = None) -> tmsh.TmshConfig:
+    """Read and parse `tmsh list net …` output or a tmsh script. Raises InputError, InputErrors."""
+    name = shown or str(path)
+    return tmsh.parse(_text(path, name), name)
 
 
 def _text(path: Path, name: str) -> str:

@@ -15,7 +15,7 @@ from labgen.bigip.frr_lines import FRR_VERSION, FrrLine, lay_out
 from labgen.bigip.references import Named, Reference, undefined
 from labgen.bigip.resolve import resolve
 from labgen.bigip.rules import FRR_ROUTE_MAP, Context, Place, Severity, Verdict
-from labgen.bigip.running import Fate
+from labgen.bigip.running import Fate, Running
 from labgen.errors import InputError, InputErrors, Mark
 
 if TYPE_CHECKING:
@@ -69,9 +69,32 @@ def translate(config: Config, *, interfaces: Mapping[str, str] | None = None) ->
     """
     routing = resolve(config)
     state = running.apply(config.statements)
-    problems: list[InputError] = []
+    rows, lines, problems = _statements(config, state, interfaces)
+    mark = routing.bgp.mark if routing.bgp else None
+    denials = _denials(undefined(state.standing))
+    for line, reason, reference in (*denials, *added(routing, state.standing)):
+        lines.append(line)
+        rows.append(Row(mark, "", Verdict.ADDED, (line.text(),), reason, reference))
+    rows.extend(
+        Row(r.mark, r.text, Verdict.SAME, (), f"configures nothing: {r.reason}")
+        for r in config.remarks
+    )
+    daemons = ["zebra", "bgpd", "staticd"]
+    if any(s.command == "neighbor fall-over bfd" for s in state.standing):
+        daemons.append("bfdd")
+    ordered = sorted(rows, key=lambda row: row.mark.line if row.mark else 0)
+    return Translation(
+        lay_out(lines), tuple(lines), tuple(ordered), tuple(daemons), tuple(problems)
+    )
+
+
+def _statements(
+    config: Config, state: Running, interfaces: Mapping[str, str] | None
+) -> tuple[list[Row], list[FrrLine], list[InputError]]:
+    """A row for each statement, what FRR is told, and what it cannot honour."""
     rows: list[Row] = []
     lines: list[FrrLine] = []
+    problems: list[InputError] = []
     missing = {reference.statement: reference for reference in undefined(state.standing)}
     for statement in config.statements:
         if statement in state.fates:
@@ -89,21 +112,7 @@ def translate(config: Config, *, interfaces: Mapping[str, str] | None = None) ->
         rows.append(row)
         if row.verdict is Verdict.UNSUPPORTED and row.severity is Severity.ERROR:
             problems.append(_problem(row))
-    mark = routing.bgp.mark if routing.bgp else None
-    for line, reason, reference in (*_denials(missing.values()), *added(routing, state.standing)):
-        lines.append(line)
-        rows.append(Row(mark, "", Verdict.ADDED, (line.text(),), reason, reference))
-    rows.extend(
-        Row(r.mark, r.text, Verdict.SAME, (), f"configures nothing: {r.reason}")
-        for r in config.remarks
-    )
-    daemons = ["zebra", "bgpd", "staticd"]
-    if any(s.command == "neighbor fall-over bfd" for s in state.standing):
-        daemons.append("bfdd")
-    ordered = sorted(rows, key=lambda row: row.mark.line if row.mark else 0)
-    return Translation(
-        lay_out(lines), tuple(lines), tuple(ordered), tuple(daemons), tuple(problems)
-    )
+    return rows, lines, problems
 
 
 def _dangling(reference: Reference) -> str:

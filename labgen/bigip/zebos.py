@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labgen.bigip import grammar
 from labgen.bigip.commands_bgp import BGP_RULES
+from labgen.bigip.commands_neighbor import NEIGHBOR_RULES
 from labgen.bigip.commands_policy import POLICY_RULES
 from labgen.bigip.commands_system import SESSION_RULES, SYSTEM_RULES
 from labgen.bigip.grammar import Match, Miss, Value, Word
@@ -23,7 +25,13 @@ from labgen.errors import InputError, InputErrors, Mark
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-RULES: tuple[Rule, ...] = (*BGP_RULES, *POLICY_RULES, *SYSTEM_RULES, *SESSION_RULES)
+RULES: tuple[Rule, ...] = (
+    *BGP_RULES,
+    *NEIGHBOR_RULES,
+    *POLICY_RULES,
+    *SYSTEM_RULES,
+    *SESSION_RULES,
+)
 
 # what a line in a section that is not BGP becomes
 _FOREIGN = Rule(
@@ -74,7 +82,7 @@ class Statement:
     def command(self) -> str:
         return self.rule.command
 
-    @property
+    @cached_property
     def identity(self) -> tuple[object, ...]:
         """What the statement sets: a later statement with the same identity replaces it."""
         own = tuple(str(self.values.get(name, "")) for name in self.rule.identifiers)
@@ -82,7 +90,7 @@ class Statement:
         shown = tuple(str(word) for word in self.words) if distinct else ()
         return (self.section, self.rule.command, own, shown)
 
-    @property
+    @cached_property
     def section(self) -> tuple[object, ...]:
         """The identities of the scope. `router bgp` itself is where IPv4 unicast is configured,
         and what belongs to a session belongs to `router bgp` wherever it stands.

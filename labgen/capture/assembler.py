@@ -14,6 +14,7 @@ from labgen.bgp.negotiated import context_from_one
 from labgen.bgp.vocabulary import BGP_PORT, MessageType
 from labgen.capture.half import Segment
 from labgen.capture.link import (
+    ETHERNET,
     ETHERTYPE_ARP,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from labgen.capture.files import Record
     from labgen.capture.surroundings import QuotedPacket
 
+_UNTAGGED_IPV4 = b"\x08\x00"
+_IPV4_ON_ETHERNET = (ETHERTYPE_IPV4, 14)  # the answer of `network_layer` for nearly every frame
 _TCP_HEADER = struct.Struct("!HHIIBB")
 _ICMP, _TCP, _UDP, _ICMP6 = 1, 6, 17, 58
 _IPV6_FRAGMENT = 44
@@ -47,17 +50,14 @@ _Key = tuple[bytes, bytes]
 
 
 class _Packet(NamedTuple):
-    """An IP packet: its transport header is at `at`, its end at `end`, its source address of
-    `width` octets at `place`."""
+    """An IP packet: its transport header is at `at`, its source address of `width` octets at
+    `place`."""
 
     data: bytes
     at: int
-    end: int
     place: int
     width: int
-    ttl: int
     seen: Seen
-    interface: str
 
     def addresses(self) -> tuple[IpAddress, IpAddress]:
         middle = self.place + self.width
@@ -90,20 +90,23 @@ class Assembler:
     def add(self, record: Record, file: str, interface: str = "") -> list[WireMessage]:
         """Read one frame; the messages that end in it."""
         self._frames += 1
-        found = network_layer(record.link_type, record.data)
+        frame, time_ns, link_type, data, _, _ = record
+        if link_type == ETHERNET and data[12:14] == _UNTAGGED_IPV4:
+            found: tuple[int, int] | None = _IPV4_ON_ETHERNET
+        else:
+            found = network_layer(link_type, data)
         if found is None:
-            if record.link_type not in LINK_TYPES:
-                count = self._unread_links.get(record.link_type, 0)
-                self._unread_links[record.link_type] = count + 1
+            if link_type not in LINK_TYPES:
+                self._unread_links[link_type] = self._unread_links.get(link_type, 0) + 1
             return []
         ethertype, at = found
-        seen = Seen(record.time_ns, file, record.frame)
+        seen = Seen(time_ns, file, frame)
         if ethertype == ETHERTYPE_IPV4:
-            self._ipv4(record.data, at, seen, interface)
+            self._ipv4(data, at, seen, interface)
         elif ethertype == ETHERTYPE_IPV6:
-            self._ipv6(record.data, at, seen, interface)
+            self._ipv6(data, at, seen, interface)
         elif ethertype == ETHERTYPE_ARP:
-            self._surroundings.arp(record.data, at, seen)
+            self._surroundings.arp(data, at, seen)
         if not self._out:
             return []
         out, self._out = self._out, []
@@ -156,10 +159,13 @@ class Assembler:
         protocol = data[at + 9]
         if header < 20:
             return
-        packet = _Packet(data, at + header, end, at + 12, 4, data[at + 8], seen, interface)
         if protocol == _TCP:
-            self._tcp(packet, data[at + 4] << 8 | data[at + 5])
-        elif protocol == _UDP:
+            identity = data[at + 4] << 8 | data[at + 5]
+            place, life = (at + 12, 4), (data[at + 8], identity)
+            self._tcp(data, at + header, end, place, life, seen, interface)
+            return
+        packet = _Packet(data, at + header, at + 12, 4, seen)
+        if protocol == _UDP:
             self._udp(packet)
         elif protocol == _ICMP and at + header + 8 <= len(data):
             self._quoted(quoted4(data, at + header), packet)
@@ -181,10 +187,11 @@ class Assembler:
                 if (data[place + 2] << 8 | data[place + 3]) & 0xFFF8:
                     return
             protocol, place = data[place], place + size
-        packet = _Packet(data, place, end, at + 8, 16, data[at + 7], seen, interface)
         if protocol == _TCP:
-            self._tcp(packet, 0)
-        elif protocol == _UDP:
+            self._tcp(data, place, end, (at + 8, 16), (data[at + 7], 0), seen, interface)
+            return
+        packet = _Packet(data, place, at + 8, 16, seen)
+        if protocol == _UDP:
             self._udp(packet)
         elif protocol == _ICMP6 and place + 8 <= len(data):
             if data[place] in (135, 136):
@@ -212,8 +219,20 @@ class Assembler:
         sender, _ = packet.addresses()
         connection.quote(side, packet.seen, sender, quoted)
 
-    def _tcp(self, packet: _Packet, identity: int) -> None:
-        data, at, end, place, width, ttl, seen, interface = packet
+    def _tcp(
+        self,
+        data: bytes,
+        at: int,
+        end: int,
+        addresses: tuple[int, int],
+        life: tuple[int, int],
+        seen: Seen,
+        interface: str,
+    ) -> None:
+        """A segment at `at`: `addresses` are the place and width of the source address, `life` the
+        TTL and the IP identification."""
+        place, width = addresses
+        ttl, identity = life
         if at + 20 > len(data):
             return
         sport, dport, seq, ack, offset, flags = _TCP_HEADER.unpack_from(data, at)
@@ -243,9 +262,10 @@ class Assembler:
         messages: list[WireMessage] = []
 
         def emit(message: WireMessage) -> None:
-            connection.half_of(message).note_message(message)
-            if message.type_code == MessageType.OPEN:
-                self._opened(connection, message)
+            if message.framed:
+                connection.half_of(message).note_message(message)
+                if message.type_code == MessageType.OPEN:
+                    self._opened(connection, message)
             if self._keep:
                 messages.append(message)
             self._out.append(message)

@@ -84,12 +84,15 @@ class Framing:
         self._keep(data, at, frames)
 
     def _keep(self, data: bytes, at: int, frames: tuple[int, ...]) -> None:
-        self._tail = bytearray(data[at:])
-        if not self._tail:
+        if at < len(data):
+            self._tail = bytearray(data[at:])
+            self._frames = list(frames)
+        elif self._tail or self._frames:
+            self._tail = bytearray()
             self._frames = []
             self._time_ns = 0
         else:
-            self._frames = list(frames)
+            self._time_ns = 0
 
     def _limit(self, code: int) -> int:
         return MAX_LENGTH if code in (1, 4) else self._flow.decoder.context.max_length

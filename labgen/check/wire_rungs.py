@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 
 from labgen.bgp.attributes import AsPath, LocalPref, MpReachNlri, NextHop, Origin, PathAttributes
 from labgen.bgp.capabilities import FourOctetAs
@@ -26,8 +27,10 @@ def session_on_wire(evidence: Evidence, session: Session) -> WireSession | Missi
 
 
 def frame(seen: Seen | WireMessage) -> str:
-    """`file frame N`, as evidence names it."""
-    return f"{seen.file} frame {seen.frame}"
+    """`file frame N`, as evidence names it; of a lab's capture the part below the lab directory."""
+    parts = PurePosixPath(seen.file).parts
+    inside = parts[parts.index("captures") :] if "captures" in parts else parts
+    return f"{'/'.join(inside)} frame {seen.frame}"
 
 
 def tcp(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:

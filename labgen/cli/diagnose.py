@@ -65,9 +65,9 @@ def bundle_facts(directory: Path) -> Facts:
             f"{directory}: holds no evidence",
             hint="save a pcap, daemons' logs or command outputs there",
         )
-    captures, unread = _captures(files.captures)
+    captures, broken = _captures(files.captures)
     facts = read_texts(files.texts)
-    unread = (*((str(p), why) for p, why in unread), *files.unread, *facts.unread)
+    unread = (*((str(p), why) for p, why in broken), *files.unread, *facts.unread)
     for name, why in unread:
         click.echo(f"not read: {name}: {why}", err=True)
     return replace(facts, captures=captures, unread=unread)

@@ -36,6 +36,9 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
     opened = project(lab)
     for note in opened.design.notes:
         click.echo(f"note: {note}", err=True)
+    conflicts = [f"{s.name}: {s.conflict}" for s in opened.design.sessions if s.conflict]
+    for conflict in conflicts:
+        click.echo(f"note: this session cannot come up: {conflict}", err=True)
     with ProgressLine(f"deploy {opened.name}") as line:
         waiting = partial(wait_converged, opened.design, deadline=timeout, tell=line.tell)
         done = bring_up(

@@ -246,7 +246,7 @@ def _follow(argument: str, form: str, wanted: Wanted | None, ports: Sequence[int
     from threading import Event
 
     from labgen.capture.assembler import Assembler
-    from labgen.capture.read import follow_messages, resolve_captures
+    from labgen.capture.read import follow_messages, resolve_captures, stream_messages
 
     if form not in ("json", "list"):
         raise InputError("--follow prints messages: it goes with --list or --json")
@@ -260,8 +260,13 @@ def _follow(argument: str, form: str, wanted: Wanted | None, ports: Sequence[int
     def find() -> list[Path]:
         return resolve_captures(argument)
 
-    messages: Iterable[WireMessage] = follow_messages(find, Assembler(ports, keep=False), idle)
+    assembler = Assembler(ports, keep=False)
+    # A pipe ends by itself, and reading it waits: there each line must leave at once.
+    piped = argument == "-"
+    messages: Iterable[WireMessage] = (
+        stream_messages(find(), assembler) if piped else follow_messages(find, assembler, idle)
+    )
     if wanted is not None:
         messages = filter(wanted, messages)
     with suppress(KeyboardInterrupt):
-        _write(messages, form, several=len(find()) > 1)
+        _write(messages, form, several=len(find()) > 1, flush=piped)

@@ -194,7 +194,7 @@ def _peer(peer: BirdPeer, family: FamilyConfig) -> PeerConfig:
         remote_as=peer.remote_as,
         passive=peer.passive,
         hold_time=BIRD_HOLD_TIME,
-        has_password=peer.password is not None,
+        password=peer.password.reveal() if peer.password is not None else None,
         rr_client=peer.rr_client,
         next_hop_self=peer.next_hop is NextHop.SELF,
         next_hop_keep=peer.next_hop is NextHop.KEEP,

@@ -88,7 +88,7 @@ def _ways(session: Session, speakers: dict[str, Speaker]) -> list[_Way]:
     a, b = session.a, session.b
     if a.peer is None or b.peer is None or a.node is None or b.node is None:
         return []
-    if a.peer.remote_as != b.peer.local_as or b.peer.remote_as != a.peer.local_as:
+    if session.conflict is not None:
         return []
     left, right = speakers[a.node], speakers[b.node]
     return [

@@ -83,7 +83,7 @@ class PeerConfig:
     remote_as: int | None
     passive: bool = False
     hold_time: int = 240
-    has_password: bool = False
+    password: str | None = field(default=None, repr=False)
     rr_client: bool = False
     next_hop_self: bool = False
     next_hop_keep: bool = False
@@ -167,6 +167,24 @@ class Session:
     @property
     def name(self) -> str:
         return f"{self.a.node or self.a.address} ↔ {self.b.node or self.b.address}"
+
+    @property
+    def conflict(self) -> str | None:
+        """Why this session cannot come up as it is configured; None when nothing speaks against."""
+        if self.a.peer is None or self.b.peer is None:
+            lacking, other = (self.a, self.b) if self.a.peer is None else (self.b, self.a)
+            return f"{lacking.node or lacking.address} has no peer {other.address}"
+        for end, other in ((self.a, self.b), (self.b, self.a)):
+            assert end.peer is not None
+            assert other.peer is not None
+            if end.peer.remote_as != other.peer.local_as:
+                return (f"{end.node} expects AS {end.peer.remote_as} of {other.node}, which is AS "
+                        f"{other.peer.local_as}")  # fmt: skip
+            if end.peer.password is not None and other.peer.password is None:
+                return f"only {end.node} has a password"
+        if self.a.peer.password != self.b.peer.password:
+            return "the two passwords differ"
+        return None
 
     @property
     def ends(self) -> tuple[SessionEnd, SessionEnd]:

@@ -111,6 +111,7 @@ def _router(design: Design, router: Router) -> NodePlan:
         router.role,
         router.image or images.reference("bigip"),
         binds=tuple(binds),
+        env={"LABGEN_VLANS": ",".join(f"{i.vlan}={i.name}" for i in router.interfaces if i.vlan)},
         labels=labels,
         sysctls=_FORWARDING,
         cap_add=("NET_ADMIN", "NET_RAW", "SYS_ADMIN"),  # FRR asks for SYS_ADMIN when it starts

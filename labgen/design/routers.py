@@ -159,7 +159,7 @@ def _peer(neighbor: Neighbor, bgp: BgpInstance) -> PeerConfig:
         remote_as=neighbor.remote_as,
         passive=neighbor.passive,
         hold_time=neighbor.hold,
-        has_password=neighbor.password is not None,
+        password=neighbor.password.reveal() if neighbor.password is not None else None,
         rr_client=settings is not None and settings.route_reflector_client,
         next_hop_self=settings is not None and settings.next_hop_self,
         allow_local_as=(settings.allowas_in or 0) if settings is not None else 0,

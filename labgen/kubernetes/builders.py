@@ -126,34 +126,32 @@ def _daemon_set(part: Part) -> objects.DaemonSet:
     return objects.DaemonSet(part.meta, *_workload(part))
 
 
-def _service(part: Part) -> objects.Service:
-    spec: schema.ServiceSpec = part.body.spec
+def _check_service(part: Part, spec: schema.ServiceSpec, *, headless: bool, external: bool) -> None:
     if spec.type == "ExternalName":
-        raise part.refuse(
-            "type ExternalName is a DNS alias and this lab has no cluster DNS", "spec", "type"
-        )
+        reason = "type ExternalName is a DNS alias and this lab has no cluster DNS"
+        raise part.refuse(reason, "spec", "type")
     if spec.session_affinity == "ClientIP":
-        raise part.refuse(
-            "sessionAffinity ClientIP is not covered by this lab", "spec", "sessionAffinity"
-        )
-    headless = spec.cluster_ip == "None"
-    type_ = objects.ServiceType(spec.type)
-    if headless and type_ is not objects.ServiceType.CLUSTER_IP:
+        reason = "sessionAffinity ClientIP is not covered by this lab"
+        raise part.refuse(reason, "spec", "sessionAffinity")
+    if headless and spec.type != "ClusterIP":
         raise part.refuse(f"clusterIP None does not go with type {spec.type}", "spec", "clusterIP")
     if not spec.ports and not headless:
         raise part.refuse("spec.ports: Required value", "spec", "ports")
-    external = type_ is not objects.ServiceType.CLUSTER_IP or bool(spec.external_ips)
-    policy = spec.external_traffic_policy
-    if policy and not external:
-        raise part.refuse(
-            "externalTrafficPolicy may only be set for externally-accessible services",
-            "spec",
-            "externalTrafficPolicy",
-        )
+    if spec.external_traffic_policy and not external:
+        reason = "externalTrafficPolicy may only be set for externally-accessible services"
+        raise part.refuse(reason, "spec", "externalTrafficPolicy")
+
+
+def _service(part: Part) -> objects.Service:
+    spec: schema.ServiceSpec = part.body.spec
+    headless = spec.cluster_ip == "None"
+    external = spec.type != "ClusterIP" or bool(spec.external_ips)
+    _check_service(part, spec, headless=headless, external=external)
+    policy = TrafficPolicy(spec.external_traffic_policy or "Cluster")
     cluster_ips, families = _cluster_ips(part, spec, headless)
     return objects.Service(
         meta=part.meta,
-        type=type_,
+        type=objects.ServiceType(spec.type),
         ports=_service_ports(part, spec),
         selector=dict(spec.selector),
         headless=headless,
@@ -164,7 +162,7 @@ def _service(part: Part) -> objects.Service:
         ingress=tuple(
             item.ip for item in part.body.status.load_balancer.ingress if item.ip is not None
         ),
-        external_traffic_policy=TrafficPolicy(policy or "Cluster") if external else None,
+        external_traffic_policy=policy if external else None,
         internal_traffic_policy=TrafficPolicy(spec.internal_traffic_policy),
     )
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from labgen.errors import InputError, InputErrors
-from labgen.kubernetes import kubectl_config, kubectl_pods, kubectl_read, kubectl_write
+from labgen.kubernetes import (
+    kubectl_config,
+    kubectl_patch,
+    kubectl_pods,
+    kubectl_read,
+    kubectl_write,
+)
 from labgen.kubernetes.call import GLOBAL_FLAGS, Call
 from labgen.kubernetes.errors import KubectlError
 from labgen.kubernetes.flags import Flag, Parsed, parse
@@ -36,6 +42,7 @@ VERBS: Mapping[str, Verb] = {
     "create": Verb(kubectl_write.CREATE, kubectl_write.create, "create -f FILE"),
     "delete": Verb(kubectl_write.DELETE, kubectl_write.delete, "delete TYPE NAME | -f FILE"),
     "label": Verb(kubectl_write.LABEL, kubectl_write.label, "label TYPE NAME KEY=VALUE | KEY-"),
+    "patch": Verb(kubectl_patch.PATCH, kubectl_patch.patch, "patch TYPE NAME -p JSON"),
     "scale": Verb(kubectl_write.SCALE, kubectl_write.scale, "scale deployment NAME --replicas N"),
     "cordon": Verb(kubectl_write.CORDON, kubectl_write.cordon, "cordon NODE"),
     "uncordon": Verb(kubectl_write.CORDON, kubectl_write.cordon, "uncordon NODE"),

@@ -24,7 +24,7 @@ def config(argv: Sequence[str], clusters: Clusters) -> Answer:
             raise KubectlError("current-context is not set")
         return Answer(clusters, out=f"{clusters.current}\n")
     if verb == "get-contexts":
-        return Answer(clusters, out=_contexts(names, clusters))
+        return _contexts(names, clusters)
     if verb == "get-clusters":
         return Answer(clusters, out="".join(f"{n}\n" for n in ("NAME", *sorted(clusters.states))))
     shown = f"kubectl config {verb}".rstrip()
@@ -40,13 +40,13 @@ def _use(names: Sequence[str], clusters: Clusters) -> Answer:
     return Answer(replace(clusters, current=name), out=f'Switched to context "{name}".\n')
 
 
-def _contexts(names: Sequence[str], clusters: Clusters) -> str:
-    for name in names:
-        if name not in clusters.states:
-            raise KubectlError(f"context {name} not found")
+def _contexts(names: Sequence[str], clusters: Clusters) -> Answer:
+    """A row for each context asked for; kubectl prints the others, and then what it missed."""
+    missing = [name for name in names if name not in clusters.states]
+    shown = [name for name in names or clusters.states if name in clusters.states]
     rows = [("CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE")]
     rows += [
-        ("*" if name == clusters.current else "", name, name, name, "")
-        for name in sorted(names or clusters.states)
+        ("*" if name == clusters.current else "", name, name, name, "") for name in sorted(shown)
     ]
-    return aligned(rows)
+    err = "".join(f"error: context {name} not found\n" for name in missing)
+    return Answer(clusters, aligned(rows), err, code=1 if missing else 0)

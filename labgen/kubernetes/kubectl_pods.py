@@ -185,7 +185,7 @@ def _pod(call: Call, word: str) -> Pod:
     try:
         item = call.object(call.at(kind, name))
     except ServerError as error:
-        if call.verb != "logs" or kind is not kinds.POD:
+        if call.verb != "logs" or kind != kinds.POD:
             raise
         where = f'in namespace "{call.namespace}"'
         raise KubectlError(f"error from server (NotFound): {error.detail} {where}") from None

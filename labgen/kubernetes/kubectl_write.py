@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from labgen.kubernetes import kinds, nodes, verbs
@@ -93,24 +94,34 @@ def _install(state: ClusterState, *, given: Provided, path: str, call: Call) -> 
 
 def delete(call: Call) -> Answer:
     """`kubectl delete`: by name, by selector, or what a file names."""
-    refs: list[Ref] = []
-    out: list[str] = []
-    for path in call.files():
-        given = _content(call, path)
-        if isinstance(given, Provided):
-            raise KubectlError(f"{path}: this lab provides it by itself and cannot do without")
-        refs += (ref(item.item) for item in given)
-    if call.words or not call.files():
-        refs += call.refs(call.words)
+    if call.files() and call.words:
+        raise KubectlError(
+            "when paths, URLs, or stdin is provided as input, you may not specify resource "
+            "arguments as well"
+        )
+    groups: list[tuple[str | None, list[Ref]]] = [
+        (path, _named(call, path)) for path in call.files()
+    ]
+    groups = groups or [(None, call.refs(call.words))]
     if call.parsed.on("ignore-not-found"):
-        refs = [at for at in refs if call.state.get(at) is not None]
-    forced = call.parsed.on("force")
-    done = verbs.delete(call.state, refs, now=call.now)
-    out = [line.replace(" deleted", " force deleted") if forced else line for line in done.out]
-    if not refs and not call.parsed.on("ignore-not-found"):
-        out = ["No resources found"]
-    warnings = (_FORCED,) if forced else ()
-    return call.done(Outcome(done.state, tuple(out), warnings, done.problems))
+        groups = [(path, [at for at in refs if call.state.get(at)]) for path, refs in groups]
+    elif not any(refs for _, refs in groups):
+        return Answer(call.clusters, out="No resources found\n")
+    answer = gathered(
+        call, [partial(verbs.delete, refs=refs, source=path, now=call.now) for path, refs in groups]
+    )
+    if not call.parsed.on("force"):
+        return answer
+    lines = (line.removesuffix(" deleted") for line in answer.out.splitlines())
+    out = "".join(f"{line} force deleted\n" for line in lines)
+    return replace(answer, out=out, err=f"{_FORCED}\n{answer.err}")
+
+
+def _named(call: Call, path: str) -> list[Ref]:
+    given = _content(call, path)
+    if isinstance(given, Provided):
+        raise KubectlError(f"{path}: this lab provides it by itself and cannot do without")
+    return [ref(item.item) for item in given]
 
 
 def label(call: Call) -> Answer:

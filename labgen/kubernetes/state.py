@@ -61,7 +61,7 @@ class ClusterState:
 
     def of_kind(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
         """Every object of a kind, by namespace and name."""
-        found = [item for at, item in self.objects.items() if at.kind is kind]
+        found = [item for at, item in self.objects.items() if at.kind == kind]
         chosen = (item for item in found if namespace in (None, item.meta.namespace))
         return tuple(sorted(chosen, key=lambda item: (item.meta.namespace, item.meta.name)))
 

@@ -55,7 +55,7 @@ def with_kindnet(state: ClusterState, now: datetime) -> ClusterState:
 
 def after_operator(state: ClusterState, now: datetime) -> ClusterState:
     """Tigera's operator installs calico-node once an Installation exists."""
-    wanted = any(item.kind is kinds.INSTALLATION for item in state.operator_resources)
+    wanted = any(item.kind == kinds.INSTALLATION for item in state.operator_resources)
     installed = any(item.meta.name == CALICO_NODE for item in state.of(DaemonSet))
     return with_calico_node(state, now) if wanted and not installed else state
 

@@ -210,14 +210,39 @@ def _three_way(
     return {**{key: text for key, text in live.items() if key not in last or key in new}, **new}
 
 
-def delete(state: ClusterState, refs: Iterable[Ref], *, now: datetime) -> Outcome:
-    """`kubectl delete`: what the deleted objects own goes with them (background cascade)."""
+def patched(state: ClusterState, known: Object, wanted: Object, *, now: datetime) -> Outcome:
+    """`known` becomes what `wanted` says; its identity and what the cluster gave it stay."""
+    at = ref(known)
+    labels, annotations = dict(wanted.meta.labels), dict(wanted.meta.annotations)
+    meta = replace(known.meta, labels=labels, annotations=annotations)
+    item = _with_meta(wanted, meta)
+    try:
+        _check_selector(known, item)
+        if isinstance(item, Service):
+            item = admit(state, item)
+        elif isinstance(known, DaemonSet) and isinstance(item, DaemonSet):
+            item = replace(item, stands_for=known.stands_for)
+        elif isinstance(known, Node) and isinstance(item, Node):
+            item = replace(known, meta=meta, unschedulable=item.unschedulable)
+    except ServerError as error:
+        return Outcome(state, problems=(error,))
+    return Outcome(settle(state.having(item), now), (f"{at} patched",))
+
+
+def delete(
+    state: ClusterState, refs: Iterable[Ref], *, source: str | None = None, now: datetime
+) -> Outcome:
+    """`kubectl delete`: what the deleted objects own goes with them (background cascade).
+
+    `source` is the file that named them, if one did.
+    """
     out: list[str] = []
     problems: list[InputError] = []
     for at in refs:
         if state.get(at) is None:
-            problems.append(not_found(at.kind.resource, at.name))
-        elif at.kind is kinds.NAMESPACE and at.name in SYSTEM_NAMESPACES:
+            missing = not_found(at.kind.resource, at.name)
+            problems.append(_when(missing, "deleting", source) if source else missing)
+        elif at.kind == kinds.NAMESPACE and at.name in SYSTEM_NAMESPACES:
             problems.append(
                 ServerError(
                     "Forbidden",
@@ -228,7 +253,7 @@ def delete(state: ClusterState, refs: Iterable[Ref], *, now: datetime) -> Outcom
             within = [
                 inner
                 for inner in state.objects
-                if at.kind is kinds.NAMESPACE and inner.namespace == at.name
+                if at.kind == kinds.NAMESPACE and inner.namespace == at.name
             ]
             state = state.without([at, *within])
             out.append(f'{at.kind.qualified} "{at.name}" deleted')

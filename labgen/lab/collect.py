@@ -77,6 +77,7 @@ def grown(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]
 
 
 def _commands(daemon: Daemon) -> list[tuple[str, ...]]:
+    own: list[tuple[str, ...]]
     if daemon is Daemon.FRR:
         own = [("vtysh", "-c", command) for command in _VTYSH]
     else:

@@ -13,17 +13,12 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from functools import cache
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from labgen.calico.datastore import from_text, to_text
 from labgen.errors import InputError, LabError
-from labgen.kubernetes import objects
-from labgen.kubernetes.kinds import BY_VERSION, Kind, Ref
-from labgen.kubernetes.state import ClusterState
+from labgen.kubernetes import store
+from labgen.kubernetes.shell import Clusters
 from labgen.lab.clusters import ClusterStore, LiveState
 from labgen.lab.files import write_atomically
 from labgen.spec.model import CalicoNode
@@ -34,18 +29,6 @@ if TYPE_CHECKING:
 DIRECTORY = "datastore"
 INDEX = "lab.json"
 _FORMAT = "labgen/live/v1"
-_CLASSES = (
-    objects.Pod,
-    objects.Deployment,
-    objects.ReplicaSet,
-    objects.DaemonSet,
-    objects.Service,
-    objects.EndpointSlice,
-    objects.Namespace,
-    objects.Node,
-    objects.OperatorResource,
-)
-_BY_NAME = {cls.__name__: cls for cls in _CLASSES}
 
 
 def load(lab_directory: Path) -> LiveState | None:
@@ -136,7 +119,8 @@ def _broken(path: Path, why: str) -> LabError:
 
 
 def _texts(cluster: ClusterStore) -> dict[str, str]:
-    return {"calico": to_text(cluster.calico), "kubernetes": _kubernetes_text(cluster.kubernetes)}
+    kubernetes = store.dump(Clusters({cluster.name: cluster.kubernetes}, cluster.name))
+    return {"calico": to_text(cluster.calico), "kubernetes": kubernetes}
 
 
 def _cluster(directory: Path, name: str, generation: int, nodes: dict[str, Any]) -> ClusterStore:
@@ -144,60 +128,6 @@ def _cluster(directory: Path, name: str, generation: int, nodes: dict[str, Any])
     return ClusterStore(
         name,
         from_text(calico.read_text(encoding="utf-8"), str(calico)),
-        _kubernetes_state(kubernetes.read_text(encoding="utf-8")),
+        store.load(kubernetes.read_text(encoding="utf-8"), str(kubernetes)).states[name],
         {node: CalicoNode.model_validate(value) for node, value in nodes.items()},
     )
-
-
-# --- Kubernetes' objects as JSON --------------------------------------------------------------
-
-
-@cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_BY_NAME[name])
-
-
-def _kubernetes_text(state: ClusterState) -> str:
-    items = [
-        [type(item).__name__, _adapter(type(item).__name__).dump_python(item, mode="json")]
-        for item in state.objects.values()
-    ]
-    head = {
-        "name": state.name,
-        "service_networks": [str(network) for network in state.service_networks],
-        "pod_networks": [str(network) for network in state.pod_networks],
-        "serial": state.serial,
-    }
-    lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in items)
-    return f'{{"head": {json.dumps(head)}, "items": [\n{lines}\n]}}\n'
-
-
-def _kubernetes_state(text: str) -> ClusterState:
-    value = json.loads(text)
-    head = value["head"]
-    state = ClusterState(
-        head["name"],
-        tuple(ip_network(n) for n in head["service_networks"]),
-        tuple(ip_network(n) for n in head["pod_networks"]),
-        serial=head["serial"],
-    )
-    try:
-        found = [_adapter(name).validate_python(item) for name, item in value["items"]]
-    except ValidationError as error:
-        raise ValueError(f"{error.error_count()} objects are not understood") from error
-    return state.having(*(_with_known_kinds(item) for item in found))
-
-
-def _with_known_kinds(item: Any) -> Any:
-    """Kinds are compared by identity, so what was read gets the one that labgen knows."""
-    owner = item.meta.owner
-    if owner is not None:
-        owner = Ref(_known(owner.kind), owner.namespace, owner.name)
-        item = replace(item, meta=replace(item.meta, owner=owner))
-    if isinstance(item, objects.OperatorResource):
-        item = replace(item, kind=_known(item.kind))
-    return item
-
-
-def _known(kind: Kind) -> Kind:
-    return BY_VERSION[kind.api_version, kind.name]

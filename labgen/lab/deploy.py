@@ -81,8 +81,8 @@ def deploy(
         [node.image for node in plan.nodes] + [images.reference("segment")],
         lambda text: progress(Event(Step.IMAGE, text)),
     )
-    with files.made(place.directory), locked(place.directory, f"deploy of {plan.name}"):
-        return work.run(wait, reconfigure=reconfigure)
+    with files.made(place.directory) as made, locked(place.directory, f"deploy of {plan.name}"):
+        return work.run(wait, reconfigure=reconfigure, stands=made.keep)
 
 
 def _owner() -> str:
@@ -152,8 +152,12 @@ class _Deploy:
             return len(nodes) == len(there)
         return same and nodes == {node.name for node in self.plan.nodes}
 
-    def run(self, wait: Wait | None, *, reconfigure: bool) -> Deployment:
-        """Under the lock: look once more, then act."""
+    def run(
+        self, wait: Wait | None, *, reconfigure: bool, stands: Callable[[], None]
+    ) -> Deployment:
+        """Under the lock: look once more, then act. Calls `stands` once the lab is up: what comes
+        after (the wait) may fail, and the lab with its captures stays to be looked at.
+        """
         there = self.existing()
         refused = self.elsewhere(there)
         if refused is not None:
@@ -176,6 +180,7 @@ class _Deploy:
         except BaseException:
             self._roll_back()
             raise
+        stands()
         try:
             self._write_state()
             if wait is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from labgen.runtime.protocol import Container, Runtime
 
 WORKERS = 8
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 30.0
+# What a killed deploy had asked the engine for, the engine still makes: some 0.1 s later, more
+# on a busy machine. After a kill, nothing may have appeared for this long.
+IN_FLIGHT_SECONDS = 2.0
 
 
 def destroy(
@@ -40,11 +44,12 @@ def destroy(
     there = runtime.containers({naming.LAB: lab})
     directory = directory or _directory(there)
     if directory is None or not directory.is_dir():
-        return _remove(lab, runtime, progress)
-    with locked(directory, f"destroy of {lab}"):
-        removed = _remove(lab, runtime, progress)
+        return _remove(lab, runtime, progress, quiet=0.0 if there else IN_FLIGHT_SECONDS / 4)
+    with locked(directory, f"destroy of {lab}") as killed:
+        removed = _remove(lab, runtime, progress, quiet=IN_FLIGHT_SECONDS if killed else 0.0)
         files.remove_temporaries(directory)
         if cleanup:
+            files.remove_topology(directory.parent / f"{lab}.clab.yml")
             files.remove_directory(directory, lab)
     return removed
 
@@ -64,14 +69,17 @@ def _directory(there: Sequence[Container]) -> Path | None:
     return Path(known.pop()) if len(known) == 1 else None
 
 
-def _remove(lab: str, runtime: Runtime, progress: Progress) -> tuple[str, ...]:
-    """Remove until none is left: one that a killed deploy asked for may appear a moment later."""
+def _remove(lab: str, runtime: Runtime, progress: Progress, *, quiet: float) -> tuple[str, ...]:
+    """Remove until none is left and, for `quiet` seconds, none appears."""
     removed: dict[str, None] = {}
+    last_seen = time.monotonic()
 
     def sweep() -> tuple[Container, ...]:
+        nonlocal last_seen
         there = runtime.containers({naming.LAB: lab})
         remove_containers(runtime, there)
         for container in there:
+            last_seen = time.monotonic()
             removed[container.name] = None
             progress(
                 Event(Step.REMOVED, f"{container.name} removed", container.labels.get(naming.NODE))
@@ -80,7 +88,7 @@ def _remove(lab: str, runtime: Runtime, progress: Progress) -> tuple[str, ...]:
 
     wait_until(
         sweep,
-        lambda there: not there,
+        lambda there: not there and time.monotonic() - last_seen >= quiet,
         deadline=SETTLE_SECONDS,
         what=f"removal of lab {lab}",
         interval=0.1,

@@ -91,6 +91,8 @@ class Await:
     what: str
 
 
+_INCLUDE = re.compile(r'^include "(?!/)', flags=re.MULTILINE)
+
 # Every `protocol bgp` removed; its closing brace stands at the start of a line, as confd writes it.
 NO_PEERS = Edit(r"^protocol bgp \S+ from bgp_template \{.*?^\}\n", "")
 
@@ -131,8 +133,15 @@ class Injection:
             data = json.loads(text)
             return cls(str(data["name"]), dict(data["bgp"]), tuple(data["bird"]))
         except (ValueError, KeyError, TypeError):
-            raise InputError("the record of the injected fault is damaged",
-                             hint="destroy and deploy the lab") from None  # fmt: skip
+            raise InputError(
+                "the record of the injected fault is damaged", hint="destroy and deploy the lab"
+            ) from None
+
+
+def listener_gone(node: str) -> Await:
+    """BIRD closes its listening socket some moments after its last BGP protocol is gone."""
+    argv = ("ss", "-Hltnp")
+    return Await(node, argv, r'(?s)\A(?!.*"bird")', "BIRD's listening socket closed")
 
 
 def prepare(plan: FaultPlan, run: Run) -> Injection:
@@ -148,11 +157,11 @@ def inject(plan: FaultPlan, injection: Injection, run: Run, wait: Wait) -> None:
         for step in plan.inject:
             _apply(step, injection, run, wait)
     except Exception:
-        heal(plan, injection, run)
+        heal(plan, injection, run, wait)
         raise
 
 
-def heal(plan: FaultPlan, injection: Injection, run: Run) -> None:
+def heal(plan: FaultPlan, injection: Injection, run: Run, wait: Wait) -> None:
     """Take the fault out; does no harm where it is out already.
 
     Raises LabError when a node is not as it was before.
@@ -161,19 +170,18 @@ def heal(plan: FaultPlan, injection: Injection, run: Run) -> None:
         run(command.node, command.argv, command.stdin)
     for node in injection.bird:
         if plan.restarts:
-            _apply(EditBird(node, (NO_PEERS,)), injection, run, _no_wait)
+            _apply(EditBird(node, (NO_PEERS,)), injection, run, wait)
+            _apply(listener_gone(node), injection, run, wait)
         _configure(node, BIRD_CONFIG, run)
         run(node, ("rm", "-f", SCRATCH_BIRD), None)
     for node, stanza in injection.bgp.items():
         if _stanza(node, run) != stanza:
             _load(node, stanza, run)
         if _stanza(node, run) != stanza:
-            raise LabError(f"{node}: `router bgp` is not what it was before {plan.name}",
-                           hint="labgen destroy and deploy the lab")  # fmt: skip
-
-
-def _no_wait(condition: Callable[[], bool], what: str) -> None:
-    del condition, what
+            raise LabError(
+                f"{node}: `router bgp` is not what it was before {plan.name}",
+                hint="labgen destroy and deploy the lab",
+            )
 
 
 def _apply(step: Step, injection: Injection, run: Run, wait: Wait) -> None:
@@ -184,17 +192,17 @@ def _apply(step: Step, injection: Injection, run: Run, wait: Wait) -> None:
     elif isinstance(step, EditBird):
         text = _must(step.node, ("cat", BIRD_CONFIG), run)
         # The copy stands elsewhere: what it includes still stands beside the original.
-        text = re.sub(
-            r'^include "(?!/)', f'include "{BIRD_CONFIG_DIRECTORY}/', text, flags=re.MULTILINE
-        )
+        text = _INCLUDE.sub(f'include "{BIRD_CONFIG_DIRECTORY}/', text)
         _write(step.node, SCRATCH_BIRD, edited(step.node, text, step.edits) + step.append, run)
         _configure(step.node, SCRATCH_BIRD, run)
     elif isinstance(step, EditBgp):
         text = edited(step.node, injection.bgp[step.node], step.edits)
         _load(step.node, _with(text, step.append), run)
     else:
-        wait(lambda: re.search(step.pattern, run(step.node, step.argv, None).stdout) is not None,
-             f"{step.node}: {step.what}")  # fmt: skip
+        wait(
+            lambda: re.search(step.pattern, run(step.node, step.argv, None).stdout) is not None,
+            f"{step.node}: {step.what}",
+        )
 
 
 def edited(node: str, text: str, edits: Sequence[Edit]) -> str:
@@ -202,8 +210,10 @@ def edited(node: str, text: str, edits: Sequence[Edit]) -> str:
     for edit in edits:
         text, count = re.subn(edit.pattern, edit.by, text, flags=re.MULTILINE | re.DOTALL)
         if not count:
-            raise LabError(f"{node}: its configuration has nothing like {edit.pattern!r}",
-                           hint="this fault does not fit this lab")  # fmt: skip
+            raise LabError(
+                f"{node}: its configuration has nothing like {edit.pattern!r}",
+                hint="this fault does not fit this lab",
+            )
     return text
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labgen.design.model import Daemon, Design, Speaker
+from labgen.design.model import Daemon, Design, Interface, Speaker
 from labgen.errors import InputError
 from labgen.lab.fault_steps import (
     BIRD_CONFIG_DIRECTORY,
@@ -26,6 +26,7 @@ from labgen.lab.fault_steps import (
     EditBird,
     FaultPlan,
     Step,
+    listener_gone,
 )
 
 _EBGP_AS = 65000
@@ -47,6 +48,9 @@ class Target:
     node: str
     node_address: str
     others: tuple[tuple[str, str], ...]
+    router_interface: str = "eth1"
+    node_interface: str = "eth1"
+    node_mac: str = ""
 
     @property
     def nodes(self) -> tuple[tuple[str, str], ...]:
@@ -61,17 +65,36 @@ def target_of(design: Design, node: str | None = None) -> Target:
         peers = {end.node for s in design.sessions_of(router.node) for end in s.ends}
         fitting = [s for s in birds if s.node in peers and node in (None, s.node)]
         if fitting:
-            return _target(router, fitting[0], birds)
+            return _target(design, router, fitting[0], birds)
     wanted = node or "a Calico node"
-    raise InputError(f"lab {design.name}: no router peers with {wanted}",
-                     hint="faults need a router and a Calico node that peer")  # fmt: skip
+    raise InputError(
+        f"lab {design.name}: no router peers with {wanted}",
+        hint="faults need a router and a Calico node that peer",
+    )
 
 
-def _target(router: Speaker, node: Speaker, birds: list[Speaker]) -> Target:
+def _target(design: Design, router: Speaker, node: Speaker, birds: list[Speaker]) -> Target:
+    here = _interface(design, node)
+    there = _interface(design, router)
     return Target(
-        router.node, str(router.addresses[0]), router.asn, node.node, str(node.addresses[0]),
+        router.node,
+        str(router.addresses[0]),
+        router.asn,
+        node.node,
+        str(node.addresses[0]),
         tuple((s.node, str(s.addresses[0])) for s in birds if s is not node),
-    )  # fmt: skip
+        there.name,
+        here.name,
+        here.mac,
+    )
+
+
+def _interface(design: Design, speaker: Speaker) -> Interface:
+    """The interface that has a speaker's first address."""
+    nodes = (*design.calico_nodes, *design.routers)
+    owned = next(n.interfaces for n in nodes if n.name == speaker.node)
+    fitting = (i for i in owned if any(a.ip == speaker.addresses[0] for a in i.addresses))
+    return next(fitting, owned[0])
 
 
 Maker = Callable[[Target], FaultPlan]
@@ -109,7 +132,7 @@ def _fault(
 _Parts = tuple[list[Step], list[Command]]
 
 
-# building blocks -------------------------------------------------------------------------------
+# building blocks.
 
 
 def _filter(node: str, *rules: str, hook: str = "input", family: str = "inet") -> Command:
@@ -132,8 +155,12 @@ def _clear(t: Target) -> Command:
 
 
 def _established(t: Target) -> Await:
-    return Await(t.router, ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
-                 r'"bgpState":\s*"Established"', f"session with {t.node}")  # fmt: skip
+    return Await(
+        t.router,
+        ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
+        r'"bgpState":\s*"Established"',
+        f"session with {t.node}",
+    )
 
 
 def _peer(address: str) -> str:
@@ -148,14 +175,19 @@ def _remote_as(address: str, asn: int) -> Edit:
 def _in_peer(address: str, *lines: str) -> Edit:
     """Lines added inside a peer's protocol, after its neighbor line."""
     inside = "".join(f"\\n  {line}" for line in lines)
-    return Edit(rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as \d+;)",
-                rf"\1{inside}")  # fmt: skip
+    return Edit(
+        rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as \d+;)",
+        rf"\1{inside}",
+    )
 
 
 def _without_peer(address: str) -> Edit:
     """Remove a peer's protocol; its closing brace stands at the start of a line."""
-    return Edit(rf"^protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as"
-                r".*?^\}\n", "")  # fmt: skip
+    return Edit(
+        rf"^protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as"
+        r".*?^\}\n",
+        "",
+    )
 
 
 def _neighbor(t: Target, line: str) -> EditBgp:
@@ -177,10 +209,10 @@ def _block_both(t: Target, verdict: str) -> _Parts:
         _filter(t.node, f"ip saddr {t.router_address} tcp dport 179 {verdict}"),
         _clear(t),
     ]
-    return inject, _unfilter(t.router, t.node)
+    return inject, [*_unfilter(t.router, t.node), _clear(t)]
 
 
-# TCP does not come about ---------------------------------------------------------------------------
+# TCP does not come about.
 
 
 @_fault("G1", "tcp-179-filtered", "SYNs without an answer in both directions")
@@ -248,12 +280,14 @@ def _end_process(node: str) -> list[Command]:
 
 @_fault("G7", "unacceptable-hold-time", "NOTIFICATION 2/6")
 def _g7(t: Target) -> _Parts:
-    steps: list[Step] = [EditBird(t.node, (_without_peer(t.router_address),)),
-                         Command(t.node, ("python3", "-c", _speaker(t)))]  # fmt: skip
+    steps: list[Step] = [
+        EditBird(t.node, (_without_peer(t.router_address),)),
+        Command(t.node, ("python3", "-c", _speaker(t))),
+    ]
     return steps, _end_process(t.node)
 
 
-# Established, then not, or a handshake that leads nowhere -------------------------------------------
+# Established, then not, or a handshake that leads nowhere.
 
 
 @_fault("G8", "hold-timer-expired", "the session ends by its hold timer; one segment repeated")
@@ -262,9 +296,13 @@ def _g8(t: Target) -> _Parts:
         _neighbor(t, "timers 3 9"),
         _established(t),
         _filter(t.node, f"ip saddr {t.router_address} drop"),
-        Await(t.router, ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
-              r'"lastErrorCodeSubcode":\s*"0400"', "hold timer expired"),
-    ]  # fmt: skip
+        Await(
+            t.router,
+            ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
+            r'"lastErrorCodeSubcode":\s*"0400"',
+            "hold timer expired",
+        ),
+    ]
     return steps, _unfilter(t.node)
 
 
@@ -303,8 +341,10 @@ def _g14(t: Target) -> _Parts:
 
 @_fault("G15", "both-passive", "not one SYN; BIRD says Passive")
 def _g15(t: Target) -> _Parts:
-    return [EditBird(t.node, (_in_peer(t.router_address, "passive on;"),)),
-            _neighbor(t, "passive")], []  # fmt: skip
+    return [
+        EditBird(t.node, (_in_peer(t.router_address, "passive on;"),)),
+        _neighbor(t, "passive"),
+    ], []
 
 
 @_fault(
@@ -314,11 +354,12 @@ def _g16(t: Target) -> _Parts:
     moved = EditBird(t.node, append="listen bgp port 1790;\n")
     shut = _filter(t.router, f"ip saddr {t.node_address} tcp dport 179 reject with tcp reset")
     # The listener moves only when no protocol holds it.
-    steps: list[Step] = [EditBird(t.node, (NO_PEERS,)), shut, moved, _clear(t)]
+    gone = listener_gone(t.node)
+    steps: list[Step] = [EditBird(t.node, (NO_PEERS,)), gone, shut, moved, _clear(t)]
     return steps, _unfilter(t.router)
 
 
-# routes -------------------------------------------------------------------------------------------
+# routes.
 
 
 @_fault("G17", "ippool-export-filter", "the peering node has the prefix, the others have not")
@@ -327,8 +368,11 @@ def _g17(t: Target) -> _Parts:
     edits = (Edit(rf"^router bgp {t.router_as}$", f"router bgp {_EBGP_AS}"), *only)
     network = (" address-family ipv4 unicast", "  network 10.210.0.0/16", " exit-address-family")
     birds = [EditBird(n, (_without_peer(t.router_address),)) for n, _ in t.others]
-    return [EditBird(t.node, (_remote_as(t.router_address, _EBGP_AS),)), *birds,
-            EditBgp(t.router, edits, network)], []  # fmt: skip
+    return [
+        EditBird(t.node, (_remote_as(t.router_address, _EBGP_AS),)),
+        *birds,
+        EditBgp(t.router, edits, network),
+    ], []
 
 
 def _unmeshed(t: Target, *more: Edit) -> list[EditBird]:
@@ -347,13 +391,19 @@ def _g18(t: Target) -> _Parts:
 @_fault("G19", "cluster-id-loop", "CLUSTER_LIST with the router's own cluster id")
 def _g19(t: Target) -> _Parts:
     client = t.others[0][1] if t.others else t.router_address
-    node = EditBird(t.node, (
-        _in_peer(t.router_address, f"rr cluster id {_CLUSTER};"),
-        _in_peer(client, "rr client;", f"rr cluster id {_CLUSTER};"),
-    ))  # fmt: skip
-    family = (f" bgp cluster-id {_CLUSTER}", " address-family ipv4 unicast",
-              f"  neighbor {t.node_address} route-reflector-client",
-              " exit-address-family")  # fmt: skip
+    node = EditBird(
+        t.node,
+        (
+            _in_peer(t.router_address, f"rr cluster id {_CLUSTER};"),
+            _in_peer(client, "rr client;", f"rr cluster id {_CLUSTER};"),
+        ),
+    )
+    family = (
+        f" bgp cluster-id {_CLUSTER}",
+        " address-family ipv4 unicast",
+        f"  neighbor {t.node_address} route-reflector-client",
+        " exit-address-family",
+    )
     return [node, EditBgp(t.router, append=family)], []
 
 
@@ -367,8 +417,9 @@ def _export(address: str, by: str) -> Edit:
     """A peer's export filter replaced; it ends at the closing brace of its own indent."""
     return Edit(
         rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as.*?)"
-        r"^  export filter \{.*?^  \};", rf"\1  {by}",
-    )  # fmt: skip
+        r"^  export filter \{.*?^  \};",
+        rf"\1  {by}",
+    )
 
 
 @_fault("G21", "next-hop-unreachable", "NEXT_HOP that the router has no route to")
@@ -379,8 +430,9 @@ def _g21(t: Target) -> _Parts:
 
 def _many(count: int) -> str:
     """A static protocol with many host routes (RFC 2544's benchmark network)."""
-    routes = "".join(f"  route 198.18.{i // 250}.{i % 250 + 1}/32 unreachable;\n"
-                     for i in range(count))  # fmt: skip
+    routes = "".join(
+        f"  route 198.18.{i // 250}.{i % 250 + 1}/32 unreachable;\n" for i in range(count)
+    )
     return f"protocol static labgen_fault {{\n{routes}}}\n"
 
 
@@ -390,38 +442,68 @@ def _only_static(address: str) -> Edit:
 
 @_fault("G22", "maximum-prefix", "NOTIFICATION 6/1")
 def _g22(t: Target) -> _Parts:
-    limit = (" address-family ipv4 unicast", f"  neighbor {t.node_address} maximum-prefix 5",
-             " exit-address-family")  # fmt: skip
-    return [EditBgp(t.router, append=limit),
-            EditBird(t.node, (_only_static(t.router_address),), _many(20))], []  # fmt: skip
+    limit = (
+        " address-family ipv4 unicast",
+        f"  neighbor {t.node_address} maximum-prefix 5",
+        " exit-address-family",
+    )
+    return [
+        EditBgp(t.router, append=limit),
+        EditBird(t.node, (_only_static(t.router_address),), _many(20)),
+    ], []
 
 
 @_fault("G23", "mtu-black-hole", "full-sized segments repeated, never acknowledged")
 def _g23(t: Target) -> _Parts:
     hole = _filter(t.router, f"ip saddr {t.node_address} ip length > 1000 drop")
-    return [hole, EditBird(t.node, (_only_static(t.router_address),), _many(900)),
-            _clear(t)], _unfilter(t.router)  # fmt: skip
+    return [
+        hole,
+        EditBird(t.node, (_only_static(t.router_address),), _many(900)),
+        _clear(t),
+    ], _unfilter(t.router)
 
 
-def _rp_filter(value: str) -> str:
-    """Set rp_filter of the interface towards the router, by netlink: /proc/sys is read-only."""
-    return (
-        "import sys,socket,pathlib\n"
-        "sys.path.insert(0,'/opt/labgen')\n"
-        "import felix\n"
-        "name=sys.argv[1]\n"
-        f"felix.set_ipv4(socket.if_nametoindex(name),{{8:{value}}})\n"
-    )
+_SAVED_RP_FILTER = "/run/labgen/fault-rp-filter"
+# Netlink, since /proc/sys is read-only in the container; 8 is IPV4_DEVCONF_RP_FILTER.
+_STRICT = (
+    "import sys,socket,pathlib\n"
+    "sys.path.insert(0,'/opt/labgen')\n"
+    "import felix\n"
+    "name=sys.argv[1]\n"
+    f"saved=pathlib.Path('{_SAVED_RP_FILTER}')\n"
+    "saved.write_text(pathlib.Path(f'/proc/sys/net/ipv4/conf/{name}/rp_filter').read_text())\n"
+    "felix.set_ipv4(socket.if_nametoindex(name),{8:1})\n"
+)
+_AS_BEFORE = (
+    "import sys,socket,pathlib\n"
+    "sys.path.insert(0,'/opt/labgen')\n"
+    "import felix\n"
+    f"saved=pathlib.Path('{_SAVED_RP_FILTER}')\n"
+    "felix.set_ipv4(socket.if_nametoindex(sys.argv[1]),{8:int(saved.read_text())})\n"
+    "saved.unlink()\n"
+)
 
 
 @_fault("G24", "reverse-path-filter", "SYNs arrive and are dropped; IPReversePathFilter counts")
 def _g24(t: Target) -> _Parts:
-    strict = Command(t.node, ("python3", "-c", _rp_filter("1"), "eth1"))
-    loose = Command(t.node, ("python3", "-c", _rp_filter("0"), "eth1"), tolerant=True)
+    """On one LAN the filter would already drop ARP; a fixed neighbour entry lets the SYN come."""
+    entry = ("ip", "neigh", "replace", t.node_address, "lladdr", t.node_mac, "nud", "permanent")
     route = ("ip", "route", "add", f"{t.router_address}/32", "dev", "lo")
-    undo = ("ip", "route", "del", f"{t.router_address}/32", "dev", "lo")
-    return [strict, Command(t.node, route), _clear(t)], [
-        Command(t.node, undo, tolerant=True), loose]  # fmt: skip
+    back = ("ip", "route", "del", f"{t.router_address}/32", "dev", "lo")
+    forget = ("ip", "neigh", "del", t.node_address, "dev", t.router_interface)
+    inject: list[Step] = [
+        Command(t.router, (*entry, "dev", t.router_interface)),
+        Command(t.node, ("python3", "-c", _STRICT, t.node_interface)),
+        Command(t.node, route),
+        _clear(t),
+    ]
+    undo = [
+        Command(t.node, back, tolerant=True),
+        Command(t.node, ("python3", "-c", _AS_BEFORE, t.node_interface), tolerant=True),
+        Command(t.router, forget, tolerant=True),
+        _clear(t),
+    ]
+    return inject, undo
 
 
 @_fault("G25", "four-octet-as", "my AS 23456 without capability 65; NOTIFICATION 2/2")
@@ -444,17 +526,21 @@ _LISTENER = (
 @_fault("G26", "port-179-taken", "BIRD: Error: No listening socket", restarts=True)
 def _g26(t: Target) -> _Parts:
     taken = Command(t.node, ("python3", "-c", _LISTENER))
-    return [EditBird(t.node, (NO_PEERS,)), taken, EditBird(t.node)], _end_process(t.node)
+    free: list[Step] = [EditBird(t.node, (NO_PEERS,)), listener_gone(t.node)]
+    return [*free, taken, EditBird(t.node)], _end_process(t.node)
 
 
 @_fault("G27", "bfd-mismatch", "BFD single-hop at one end, multihop at the other: never up")
 def _g27(t: Target) -> _Parts:
-    bird = EditBird(t.node, (_in_peer(t.router_address, "bfd on;"),),
-                    "protocol bfd labgen_fault { multihop { interval 300 ms; }; }\n")  # fmt: skip
+    bird = EditBird(
+        t.node,
+        (_in_peer(t.router_address, "bfd on;"),),
+        "protocol bfd labgen_fault { multihop { interval 300 ms; }; }\n",
+    )
     return [bird, _neighbor(t, "bfd")], []
 
 
-# graceful restart: a second BIRD in place of the first, which must live on as the node's own -------
+# Graceful restart: a second BIRD in place of the first, which lives on as the node's own.
 
 
 def _aside(t: Target, config: str, *options: str) -> list[Step]:
@@ -463,6 +549,7 @@ def _aside(t: Target, config: str, *options: str) -> list[Step]:
     return [
         Command(t.node, ("python3", "-c", config)),
         EditBird(t.node, (NO_PEERS,)),
+        listener_gone(t.node),
         Command(t.node, ("mv", BIRD_SOCKET, _SECOND_SOCKET)),
         Command(t.node, second),
     ]
@@ -499,10 +586,14 @@ def _g28(t: Target) -> _Parts:
     steps = [
         *_aside(t, _second_config(dead_peer=None, asn=t.router_as)),
         _established(t),
-        Await(t.router, ("vtysh", "-c", "show bgp ipv4 unicast json"),
-              rf'"peerId":\s*"{re.escape(t.node_address)}"', "the node's routes"),
+        Await(
+            t.router,
+            ("vtysh", "-c", "show bgp ipv4 unicast json"),
+            rf'"peerId":\s*"{re.escape(t.node_address)}"',
+            "the node's routes",
+        ),
         Command(t.node, ("pkill", "-9", "-F", SCRATCH_PID)),
-    ]  # fmt: skip
+    ]
     return steps, _back(t)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".labgen-"
 STATE = ".state.clab.yaml"
+MADE_BY = b"# Made by labgen "  # how a topology file of labgen's begins (render/clab.py)
 
 
 def write_atomically(
@@ -63,18 +64,30 @@ def write_all(
     return new
 
 
+class Made:
+    """A directory that was made for something. `keep()` once that stands: it stays from then."""
+
+    def __init__(self, *, new: bool) -> None:
+        self.new = new
+        self.kept = False
+
+    def keep(self) -> None:
+        self.kept = True
+
+
 @contextlib.contextmanager
-def made(directory: Path) -> Iterator[bool]:
-    """Make a directory; yields whether it is new. On an error, a new one goes again."""
+def made(directory: Path) -> Iterator[Made]:
+    """Make a directory. On an error before `keep()`, a new one goes again."""
     new = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HostError(f"{directory}: cannot be made: {error.strerror}") from error
+    state = Made(new=new)
     try:
-        yield new
+        yield state
     except BaseException:
-        if new:
+        if new and not state.kept:
             shutil.rmtree(directory, ignore_errors=True)
         raise
 
@@ -87,6 +100,15 @@ def remove_temporaries(directory: Path) -> None:
     for pattern in (f"{TEMPORARY}*", STATE, ".*.part"):
         for path in directory.rglob(pattern):
             path.unlink(missing_ok=True)
+
+
+def remove_topology(path: Path) -> None:
+    """Remove a topology file, if it is one that labgen made."""
+    with contextlib.suppress(OSError):
+        with path.open("rb") as file:
+            ours = file.readline().startswith(MADE_BY)
+        if ours:
+            path.unlink()
 
 
 def remove_directory(directory: Path, lab: str) -> None:

@@ -26,12 +26,13 @@ def locked(
     *,
     seconds: float = WAIT_SECONDS,
     say: Callable[[str], object] = str,
-) -> Iterator[None]:
+) -> Iterator[bool]:
     """Hold the lab directory's lock. `what` says to others what holds it ("deploy of demo").
 
-    The kernel lets go of it when the process ends, in whatever way. Waits up to `seconds`, then
-    raises LabError naming the holder. The file goes when the holder is done; whoever waited on
-    the removed one starts anew. Raises HostError when the directory cannot be written.
+    Yields whether an earlier holder was killed: one that ends removes its file. The kernel lets go
+    of the lock when a process ends, in whatever way. Waits up to `seconds`, then raises LabError
+    naming the holder; whoever waited on a removed file starts anew. Raises HostError when the
+    directory cannot be written.
     """
     path = directory / LOCK
     try:
@@ -48,9 +49,10 @@ def locked(
     if descriptor is None:
         raise LabError(f"{directory.name} is busy: {_holder(path)}", hint="try again when it ends")
     try:
+        killed = os.fstat(descriptor).st_size > 0
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{what}, process {os.getpid()}".encode())
-        yield
+        yield killed
     finally:
         path.unlink(missing_ok=True)  # while it is held: a waiter sees a file that is no longer it
         os.close(descriptor)

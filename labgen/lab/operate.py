@@ -32,8 +32,8 @@ def wait_converged(
     deadline: float = CONVERGED_SECONDS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Until every session that both ends configure is Established and every forecast route is in
-    its kernel. Raises NotReady with what was still missing.
+    """Until every session that can come up as configured is Established, and every forecast route
+    is in its kernel. Raises NotReady with what was still missing.
     """  # fmt: skip
 
     def observe() -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def _missing(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
     wanted = {
         s.other(speaker.node).address
         for s in design.sessions_of(speaker.node)
-        if all(end.peer is not None and end.node is not None for end in s.ends)
+        if s.conflict is None and all(end.node is not None for end in s.ends)
     }
     up = {a for a in wanted if a in _established(speaker, commands)} if wanted else set()
     lacking = [f"{speaker.node}: no session with {a}" for a in sorted(wanted - up, key=str)]

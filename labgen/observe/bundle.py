@@ -130,11 +130,13 @@ def read_text(name: str, text: str) -> Facts:
             *kernel_text.routes(lines),
         ),
         next_hops=tuple(router_text.next_hops(lines)),
+        bfd=(*calico_text.bfd(lines), *router_text.bfd(lines)),
         counters=tuple(kernel_text.counters(lines)),
         sockets=tuple(kernel_text.sockets(lines)),
         configs=(*config_text.router(lines), *config_text.bird(lines)),
         self_ips=tuple(kernel_text.self_ips(lines)),
         rules=tuple(kernel_text.rules(lines)),
+        unresolved=tuple(kernel_text.unresolved(lines)),
         identities=(
             *calico_text.identities(lines),
             *router_text.identities(lines),
@@ -160,6 +162,7 @@ def _kind(facts: Facts) -> str:
         "routes",
         "not_exported",
         "next_hops",
+        "bfd",
         "counters",
         "sockets",
         "configs",
@@ -167,6 +170,7 @@ def _kind(facts: Facts) -> str:
         "settings",
         "self_ips",
         "rules",
+        "unresolved",
     )
     return (
         ", ".join(name.replace("_", " ") for name in names if getattr(facts, name)) or "identities"

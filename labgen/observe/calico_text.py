@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from labgen.facts import Daemon, Facts, Identity, LogEvent, NotExported, PeerReport, RouteFact, Said
+from labgen.facts import (
+    BfdReport,
+    Daemon,
+    Facts,
+    Identity,
+    LogEvent,
+    NotExported,
+    PeerReport,
+    RouteFact,
+    Said,
+)
 from labgen.observe.lines import Line, address, command_on, network, protocol_peer
 
 _HEADER = re.compile(
@@ -112,7 +122,7 @@ def _status_rows(lines: Iterable[Line]) -> Iterator[PeerReport]:
 
 
 def routes(lines: Sequence[Line]) -> Facts:
-    """`show route …`: what a table holds, and with `noexport`, what a protocol does not announce."""
+    """`show route …`: a table's routes, or with `noexport` what a protocol does not announce."""
     found: list[RouteFact] = []
     held_back: list[NotExported] = []
     prefix, protocol, reading = "", "", False
@@ -156,6 +166,18 @@ def _attribute(route: RouteFact, text: str) -> RouteFact:
     if "BGP.next_hop:" not in text:
         return route
     return replace(route, next_hop=address(text.partition(":")[2].split()[0]))
+
+
+def bfd(lines: Iterable[Line]) -> Iterator[BfdReport]:
+    """`show bfd sessions`; a multihop session has no interface."""
+    for line in lines:
+        match = re.match(
+            r"^([0-9a-fA-F.:]+)\s+(\S+)\s+(Up|Down|Init|AdminDown)\s+\S+\s+[\d.]+\s+[\d.]+\s*$",
+            line.text,
+        )
+        peer = address(match[1]) if match else None
+        if match is not None and peer is not None:
+            yield BfdReport(Daemon.BIRD, peer, match[3] == "Up", match[2] == "---", line)
 
 
 def waiting(lines: Iterable[Line]) -> Iterator[LogEvent]:

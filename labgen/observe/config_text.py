@@ -87,29 +87,34 @@ def _router_line(
     return config
 
 
+_NUMBERS = {"remote-as": "remote_as", "port": "port", "maximum-prefix": "maximum_prefix"}
+_SWITCHES = {
+    "passive": "passive",
+    "password": "has_password",
+    "bfd": "bfd",
+    "fall-over": "bfd",
+    "ttl-security": "ttl_security",
+    "ebgp-multihop": "multihop",
+    "disable-connected-check": "multihop",
+    "enforce-multihop": "multihop",
+    "activate": "activated",
+    "route-reflector-client": "reflector_client",
+}
+
+
 def _neighbor(peer: NeighborConfig, rest: list[str], *, no: bool) -> NeighborConfig:
     word, value = rest[0], rest[1] if len(rest) > 1 else ""
-    if word == "remote-as" and value.isdigit():
-        return replace(peer, remote_as=int(value))
-    if word == "passive":
-        return replace(peer, passive=not no)
-    if word == "password":
-        return replace(peer, has_password=not no)
+    if word in _NUMBERS and value.isdigit():
+        return _set(peer, _NUMBERS[word], int(value))
+    if word in _SWITCHES:
+        peer = _set(peer, _SWITCHES[word], not no)
     if word in ("bfd", "fall-over"):
-        return replace(peer, bfd=not no, bfd_multihop="multihop" in rest)
-    if word == "ttl-security":
-        return replace(peer, ttl_security=not no)
-    if word in ("ebgp-multihop", "disable-connected-check", "enforce-multihop"):
-        return replace(peer, multihop=not no)
-    if word == "port" and value.isdigit():
-        return replace(peer, port=int(value))
-    if word == "activate":
-        return replace(peer, activated=not no)
-    if word == "route-reflector-client":
-        return replace(peer, reflector_client=not no)
-    if word == "maximum-prefix" and value.isdigit():
-        return replace(peer, maximum_prefix=int(value))
+        peer = replace(peer, bfd_multihop="multihop" in rest)
     return peer
+
+
+def _set(peer: NeighborConfig, name: str, value: bool | int) -> NeighborConfig:
+    return replace(peer, **{name: value})  # type: ignore[arg-type]
 
 
 def _finish(
@@ -187,33 +192,31 @@ def _bird_as(config: SpeakerConfig, statement: str) -> SpeakerConfig:
     return replace(config, asn=int(match[1])) if match else config
 
 
+_BIRD_SWITCHES: tuple[tuple[str, Mapping[str, bool]], ...] = (
+    (r"passive(?: on| yes)?$", {"passive": True}),
+    (r"password ", {"has_password": True}),
+    (r"multihop", {"multihop": True}),
+    (r"direct$", {"multihop": False, "bfd_multihop": False}),
+    (r"ttl security(?!.*(?:off|no)$)", {"ttl_security": True}),
+    (r"rr client$", {"reflector_client": True}),
+)
+
+
 def _bird_statement(peer: NeighborConfig, statement: str, line: Line) -> NeighborConfig:
-    if (match := re.match(r"neighbor (\S+)(?: port (\d+))?(?: as (\d+))?", statement)) is not None:
-        return replace(
-            peer,
-            address=address(match[1]),
-            quote=line,
-            port=int(match[2] or 179),
-            remote_as=int(match[3]) if match[3] else peer.remote_as,
-        )
+    match = re.match(r"neighbor (\S+)(?: port (\d+))?(?: as (\d+))?", statement)
+    if match is not None:
+        asn = int(match[3]) if match[3] else peer.remote_as
+        port = int(match[2] or 179)
+        return replace(peer, address=address(match[1]), quote=line, port=port, remote_as=asn)
     if statement.startswith("source address "):
         return replace(peer, local_address=address(statement.split()[2]))
-    if re.match(r"passive(?: on| yes)?$", statement):
-        return replace(peer, passive=True)
-    if statement.startswith("password "):
-        return replace(peer, has_password=True)
+    if statement.startswith("rr cluster id "):
+        return replace(peer, cluster_id=address(statement.rsplit(maxsplit=1)[1]))
     if re.match(r"bfd(?: on| yes| graceful)?$", statement):
         return replace(peer, bfd=True, bfd_multihop=peer.multihop)
-    if statement.startswith("multihop"):
-        return replace(peer, multihop=True)
-    if statement == "direct":
-        return replace(peer, multihop=False, bfd_multihop=False)
-    if statement.startswith("ttl security") and not statement.endswith(("off", "no")):
-        return replace(peer, ttl_security=True)
-    if statement.startswith("rr cluster id "):
-        return replace(peer, cluster_id=address(statement.rsplit(maxsplit=1)[-1]))
-    if statement == "rr client":
-        return replace(peer, reflector_client=True)
+    for pattern, fields in _BIRD_SWITCHES:
+        if re.match(pattern, statement):
+            return replace(peer, **fields)  # type: ignore[arg-type]
     return peer
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from labgen.facts import Daemon, Facts, PeerReport, RouteFact
+from labgen.facts import BfdReport, Daemon, Facts, PeerReport, RouteFact
 from labgen.observe.lines import Line, address, network
 
 
@@ -71,7 +71,19 @@ def _facts(value: Any, place: _Place) -> Facts:
         return Facts(routes=tuple(_paths(value, place)))
     peers = list(_summary(value, place)) + list(_neighbors(value, place))
     routes = list(_rib(value, place))
-    return Facts(peers=tuple(peers), routes=tuple(routes))
+    return Facts(peers=tuple(peers), routes=tuple(routes), bfd=tuple(_bfd(value, place)))
+
+
+def _bfd(value: Mapping[str, Any], place: _Place) -> Iterator[BfdReport]:
+    """`peerBfdInfo` of `show bgp neighbors json`."""
+    for name, peer in value.items():
+        info = peer.get("peerBfdInfo") if isinstance(peer, dict) else None
+        found = address(name)
+        if info and found is not None:
+            hops = str(info.get("type", "")).replace("-", " ")
+            multihop = "multi" in hops if hops else None
+            up = str(info.get("status", "")).lower() == "up"
+            yield BfdReport(Daemon.FRR, found, up, multihop, place.of(f'"{name}"', '"peerBfdInfo"'))
 
 
 def _summary(value: Mapping[str, Any], place: _Place) -> Iterator[PeerReport]:
@@ -113,7 +125,7 @@ def _neighbors(value: Mapping[str, Any], place: _Place) -> Iterator[PeerReport]:
             address=address(name),
             state=str(peer["bgpState"]),
             local=address(str(peer.get("hostLocal", ""))),
-            peer_state="Policy" if policy else "",
+            peer_state="Policy" if policy else str(peer.get("bgpStateIs", "")),
             last_reset=str(peer.get("lastResetDueTo", "")),
             received=family.get("acceptedPrefixCounter"),
             sent=family.get("sentPrefixCounter"),

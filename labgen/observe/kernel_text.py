@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from labgen.facts import BlockingRule, Counter, Identity, RouteFact, SelfIp, Socket
+from labgen.facts import BlockingRule, Counter, Identity, RouteFact, SelfIp, Socket, Unresolved
 from labgen.observe.lines import Line, address, network
 
 _NSTAT = re.compile(r"^(?P<name>(?:Tcp|Ip|Udp|Icmp)\w+)\s+(?P<value>\d+)(?:\s+[\d.]+)?\s*$")
@@ -96,7 +96,7 @@ def self_ips(lines: Sequence[Line]) -> Iterator[SelfIp]:
     found, services, depth, listing = None, set[str](), 0, False
     for line in lines:
         text = line.text.strip()
-        if (match := re.match(r"net self (\S+) \{", text)) is not None:
+        if re.match(r"net self (\S+) \{", text):
             start, found, services, depth, listing = line, None, set(), 1, False
             continue
         if start is None:
@@ -127,3 +127,12 @@ def identities(lines: Iterable[Line]) -> Iterator[Identity]:
         found = address(match[1] or match[2]) if match else None
         if found is not None and line.node and not found.is_loopback:
             yield Identity(line.node, found)
+
+
+def unresolved(lines: Iterable[Line]) -> Iterator[Unresolved]:
+    """`ip neigh`, and `arp -n`'s `(incomplete)`."""
+    for line in lines:
+        match = re.match(r"^([0-9a-fA-F.:]+)\s.*\b(?:FAILED|INCOMPLETE|\(incomplete\))", line.text)
+        found = address(match[1]) if match else None
+        if found is not None:
+            yield Unresolved(found, line)

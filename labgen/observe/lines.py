@@ -14,8 +14,8 @@ from labgen.facts import Quote
 # `bigip-1[0]>show ip bgp`, `$ ip route`: a prompt and one of the commands people save.
 _PROMPT = re.compile(
     r"^\s*\[?(?:[\w.-]+@)?(?P<host>[A-Za-z0-9][\w.-]*)?[^#>$]{0,60}?[#>$]\s*"
-    r"(?P<command>(?:sudo |kubectl .*-- ?)?(?:birdc6?|birdcl|calicoctl|vtysh|imish|show|sh|ip|ss|nstat"
-    r"|netstat|tmsh|cat|zebos|iptables|nft|sysctl|list)\b.*)$"
+    r"(?P<command>(?:sudo |kubectl .*-- ?)?(?:birdc6?|birdcl|calicoctl|vtysh|imish|show|sh|ip|ss"
+    r"|nstat|netstat|tmsh|cat|zebos|iptables|nft|sysctl|list)\b.*)$"
 )
 _CODE = re.compile(r"^[0-2]\d{3}-(?!\d\d-\d\d)(?=\S)")  # BIRD's control socket: `1002-name …`
 _KIND_WORDS = frozenset(
@@ -84,7 +84,7 @@ class Line(Quote):
 
 
 def lines_of(file: str, text: str) -> list[Line]:
-    """Every line of a file; its node from the prompt above it, else hinted at by the file's name."""
+    """Every line of a file; its node from the prompt above it, else from the file's name."""
     hint = node_hint(file)
     node, result = hint, []
     for number, line in enumerate(text.splitlines(), 1):

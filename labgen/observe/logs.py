@@ -18,7 +18,7 @@ _IP = r"(?P<peer>\d+\.\d+\.\d+\.\d+|[0-9a-fA-F]*:[0-9a-fA-F:]+)"
 # A time of day reads like an IPv6 address.
 _CLOCK = re.compile(r"(?<![:\w])\d\d:\d\d:\d\d(?:\.\d+)?(?![:\w])")
 
-# NOTIFICATIONs, FRR: `%NOTIFICATION: sent to neighbor 10.1.20.20 2/2 (OPEN Message Error/Bad Peer AS)`;
+# NOTIFICATIONs, FRR: `%NOTIFICATION: sent to neighbor 10.1.20.20 2/2 (OPEN Message Error/…)`;
 # ZebOS: `%BGP-3-NOTIFICATION: received from 10.1.20.20 2/2 (...)`.
 _NOTIFICATION = re.compile(
     r"NOTIFICATION(?:\(Hard Reset\))?: (?P<way>sent|sending|received)(?: to| from)?(?: neighbor)? "

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from labgen.facts import Daemon, Identity, NextHopFact, PeerReport, RouteFact
+from labgen.facts import BfdReport, Daemon, Identity, NextHopFact, PeerReport, RouteFact
 from labgen.observe.lines import Line, address, command_on, network
 
 _SUMMARY = re.compile(
@@ -207,11 +207,27 @@ def installed(lines: Iterable[Line]) -> Iterator[RouteFact]:
         )
 
 
+def bfd(lines: Iterable[Line]) -> Iterator[BfdReport]:
+    """`show bfd peers`: one `Status:` for each peer."""
+    found: re.Match[str] | None = None
+    for line in lines:
+        start = re.match(r"\s+peer ([0-9a-fA-F.:]+)( multihop)?(?: |$)", line.text)
+        found = start or found
+        status = re.match(r"\s+Status: (\w+)", line.text)
+        if status is not None and found is not None:
+            peer = address(found[1])
+            if peer is not None:
+                up = status[1].lower() == "up"
+                yield BfdReport(Daemon.FRR, peer, up, found[2] is not None, line)
+            found = None
+
+
 def identities(lines: Iterable[Line]) -> Iterator[Identity]:
     """Addresses that the router says are its own."""
     for line in lines:
         match = re.match(
-            r"BGP router identifier ([\d.]+)|.*local router ID is ([\d.]+)|Local host: ([\d.a-fA-F:]+),",
+            r"BGP router identifier ([\d.]+)|.*local router ID is ([\d.]+)"
+            r"|Local host: ([\d.a-fA-F:]+),",
             line.text,
         )
         found = address(next(g for g in match.groups() if g)) if match else None

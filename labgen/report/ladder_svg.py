@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _ROW = 22
 _LEFT, _RIGHT = 170, 430
 _TEXT = 450
-_WIDTH = 1250
+_CHARACTER = 8  # a monospaced letter of 13 pixels is a little narrower
 _COLOURS = {Weight.QUIET: "#888888", Weight.PLAIN: "#1a1a1a", Weight.BAD: "#b00020"}
 _STYLE = "text{font:13px ui-monospace,monospace}.h{font-weight:bold}"
 
@@ -24,10 +24,13 @@ def svg(ladders: Iterable[tuple[WireSession, list[Row], int]]) -> str:
     """One document with every session's ladder, one below the other."""
     body: list[str] = []
     top = 30
+    longest = 0
     for session, rows, dropped in ladders:
         body += _ladder(session, rows, dropped, top)
         top += (len(rows) + 3) * _ROW
-    size = f'width="{_WIDTH}" height="{top}" viewBox="0 0 {_WIDTH} {top}"'
+        longest = max([longest, *(len(finished_text(row)) for row in rows)])
+    width = _TEXT + 20 + max(40, longest) * _CHARACTER
+    size = f'width="{width}" height="{top}" viewBox="0 0 {width} {top}"'
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',

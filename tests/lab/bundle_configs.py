@@ -1,4 +1,4 @@
-"""The configurations of the bundle scenarios: FRR as the BIG-IP stand-in, BIRD as Calico writes it."""
+"""The configurations of the scenarios: FRR as the BIG-IP stand-in, BIRD as Calico writes it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def bird(
     bgp = "\n".join(
         f"protocol bgp {peer.name} from bgp_template {{\n"
         f"  neighbor {peer.address} as {peer.asn};\n"
-        + (f"  source address {source or address};\n")
+        f"  source address {source or address};\n"
         + "".join(f"  {line};\n" for line in peer.lines)
         + "}"
         for peer in peers

@@ -290,3 +290,50 @@ def test_the_capture_streams_and_saves(project: Project, tmp_path: Path) -> None
     assert [(r["name"], r["segment"], r["running"]) for r in rows] == [
         ("default", "internal", True)
     ]
+
+
+def test_imish_answers_as_the_guide_shows(commands: running.EngineCommands) -> None:
+    done = commands.run("bigip-1", ["imish", "-e", "sh ip route bgp"]).check()
+    routes = [line.rsplit(",", 1)[0] for line in done.stdout.splitlines() if line.startswith("B ")]
+    assert routes == [
+        "B       192.168.127.0/26 [200/0] via 10.1.20.22, internal",
+        "B       192.168.180.0/26 [200/0] via 10.1.20.21, internal",
+        "B       192.168.221.192/26 [200/0] via 10.1.20.20, internal",
+    ]
+    assert done.stdout.rstrip().endswith("Gateway of last resort is not set")
+    neighbors = commands.run("bigip-1", ["imish", "-e", "show ip bgp neighbors"]).check().stdout
+    lines = neighbors.splitlines()
+    assert lines[:3] == [
+        "BGP neighbor is 10.1.20.20, remote AS 64512, local AS 64512, internal link",
+        " Member of peer-group calico-k8s for session parameters",
+        "  BGP version 4, remote router ID 10.1.20.20",
+    ]
+    assert lines[3].startswith("  BGP state = Established, up for ")
+    assert "hold time is 90, keepalive interval is 30 seconds" in lines[4]
+    shown = commands.run("bigip-1", ["imish", "-e", "show running-config"]).check().stdout
+    assert " neighbor 10.1.20.21 peer-group calico-k8s\n" in shown
+
+
+def test_a_lab_that_does_not_converge_stays_to_be_looked_at(
+    engine: DockerRuntime, copied: Callable[[str, str], Path]
+) -> None:
+    """A mesh peer that nothing answers: deploy says what is missing, and the evidence is there."""
+    spec = copied("bigip-calico", "test-not-ready")
+    lockdown = spec.read_text().replace('[default, "tcp:179"]', "[none]")
+    spec.write_text(lockdown)
+    imish = spec.parents[2] / "frr-configs" / "bigip-1.imish"
+    passive = "neighbor calico-k8s remote-as 64512\nneighbor calico-k8s passive"
+    imish.write_text(imish.read_text().replace("neighbor calico-k8s remote-as 64512", passive))
+    try:
+        done = labgen("deploy", str(spec), "--timeout", "4")
+        assert done.returncode == 3, done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert "not reached in" in last
+        assert "no session with 10.1.20" in last
+        findings = json.loads(labgen("verify", str(spec), "--output", "json").stdout)
+        broken = [f for f in findings if f["status"] == "FAIL"]
+        assert {f["rung"] for f in broken} == {"TCP"}
+        assert all("unanswered" in f["observed"] for f in broken)
+    finally:
+        assert labgen("destroy", str(spec), "--cleanup").returncode == 0
+    assert not list(spec.parent.glob("*clab*"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
+import pytest
+
 from labgen.design.forecast import CALICO_LOCAL_PREF, forecast
 from labgen.design.model import Daemon, ExportPolicy, PeerConfig, Speaker
 from labgen.design.sessions import derive
@@ -144,3 +146,24 @@ def test_an_end_without_configuration_still_is_a_session() -> None:
     assert [s.name for s in sessions] == ["a ↔ bigip", "a ↔ 10.9.9.9"]
     assert sessions[0].b.peer is None
     assert sessions[1].b.node is None
+
+
+@pytest.mark.parametrize(
+    ("f5", "node", "reason"),
+    [
+        ({}, {}, None),
+        ({"remote": 65000}, {}, "bigip expects AS 65000 of a, which is AS 64512"),
+        ({}, {"remote": 65000}, "a expects AS 65000 of bigip, which is AS 64512"),
+        ({"password": "s3cret-1"}, {}, "only bigip has a password"),
+        ({}, {"password": "s3cret-1"}, "only a has a password"),
+        ({"password": "s3cret-1"}, {"password": "s3cret-2"}, "the two passwords differ"),
+        ({"password": "s3cret-1"}, {"password": "s3cret-1"}, None),
+    ],
+)
+def test_what_the_configurations_already_rule_out(f5, node, reason) -> None:  # type: ignore[no-untyped-def]
+    one = bigip("10.0.0.5", [peer("10.0.0.1", **f5)])
+    two = calico("a", "10.0.0.1", "10.200.1.0/26", [peer("10.0.0.5", **node)])
+    (session,) = derive([one, two])
+    assert session.conflict == reason
+    assert "s3cret" not in repr(session)
+    assert bool(forecast([one, two], [session]).routes["bigip"]) is (reason is None)

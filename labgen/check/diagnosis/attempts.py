@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from labgen.bgp.conversation import Conversation
@@ -11,6 +12,7 @@ from labgen.evidence import Address
 # An end that dials this long after the session was Established does not think it is. A colliding
 # dial (RFC 4271 section 6.8) comes within the same second or two.
 _SETTLED_NS = 5_000_000_000
+_TEARDOWN_NS = 3_000_000_000
 _HANDSHAKE_STALLS = 2  # SYN-ACKs repeated this often were not heard
 
 # Cease subcodes that are no fault by themselves: a person or a configuration ended the session.
@@ -20,7 +22,7 @@ _COLLISION = (6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One pair's conversations, sorted by what they show. `tail` is since the last session's end."""
+    """A pair's conversations, sorted by what they show. `tail` is since the last session's end."""
 
     alive: Conversation | None
     established: tuple[Conversation, ...]
@@ -28,30 +30,35 @@ class Outcome:
     last_established: Conversation | None
 
     def unanswered(self, client: Address) -> tuple[Conversation, ...]:
-        return tuple(c for c in self._from(client) if c.unanswered)
+        return self._now(client, lambda c: c.unanswered)
 
     def refused(self, client: Address) -> tuple[Conversation, ...]:
-        return tuple(c for c in self._from(client) if c.refused)
+        return self._now(client, lambda c: c.refused)
 
     def half_open(self, client: Address) -> tuple[Conversation, ...]:
         """SYN-ACKs came, again and again, and the client did not take them."""
-        return tuple(
-            c
-            for c in self._from(client)
-            if not c.handshake_complete
-            and len(c.from_server.syns) >= _HANDSHAKE_STALLS
-            and len(c.from_client.syns) >= _HANDSHAKE_STALLS
-            and not c.messages
+        return self._now(
+            client,
+            lambda c: (
+                not c.handshake_complete
+                and len(c.from_server.syns) >= _HANDSHAKE_STALLS
+                and len(c.from_client.syns) >= _HANDSHAKE_STALLS
+                and not c.messages
+            ),
         )
 
     def reset_by(self, address: Address) -> tuple[Conversation, ...]:
-        """Connections that this end reset or closed after the other's OPEN, before sending its own."""
+        """Connections that this end reset or closed after the other's OPEN, without its own."""
+        clients = {c.client.address for c in self.tail}
         return tuple(
-            c for c in self.tail if _reset_after_open(c, address) and not self._collides(c)
+            c
+            for client in clients
+            for c in self._now(client, lambda c: _reset_after_open(c, address))
+            if not self._collides(c)
         )
 
     def _collides(self, c: Conversation) -> bool:
-        """Dialled from both ends at once, one of the two is always closed (RFC 4271 section 6.8)."""
+        """Dialled from both ends at once, one of the two is closed (RFC 4271 section 6.8)."""
         return any(
             o.client.address == c.server.address
             and o.handshake_complete
@@ -75,15 +82,30 @@ class Outcome:
             and (c.messages or c.from_client.octets or c.from_server.octets)
         )
 
-    def _from(self, client: Address) -> tuple[Conversation, ...]:
-        return tuple(c for c in self.tail if c.client.address == client)
+    def _now(
+        self, client: Address, kind: Callable[[Conversation], bool]
+    ) -> tuple[Conversation, ...]:
+        """All attempts of a kind, if that is how this end's attempts fail of late.
+
+        A single SYN at the end may be on its way still; it says nothing.
+        """
+        mine = [c for c in self.tail if c.client.address == client]
+        if len(mine) > 1 and mine[-1].unanswered and len(mine[-1].from_client.syns) == 1:
+            mine.pop()
+        return tuple(c for c in mine if kind(c)) if mine and kind(mine[-1]) else ()
 
 
-def outcome(conversations: tuple[Conversation, ...]) -> Outcome:
-    """Sort a pair's conversations. They are in time order."""
+def outcome(conversations: tuple[Conversation, ...], capture_end_ns: int = 0) -> Outcome:
+    """Sort a pair's conversations. They are in time order.
+
+    `capture_end_ns` is when the capture's last conversation ended, 0 where that is not known.
+    """
     established = tuple(c for c in conversations if c.state.name == "ESTABLISHED")
     last = established[-1] if established else None
-    alive = last if last is not None and _lives(last, conversations) else None
+    lives = last is not None and (
+        _lives(last, conversations) or _closing(last, conversations, capture_end_ns)
+    )
+    alive = last if lives else None
     if last is None:
         tail = conversations
     else:
@@ -96,7 +118,29 @@ def _lives(last: Conversation, conversations: tuple[Conversation, ...]) -> bool:
     if ended(last) or errors(last):
         return False
     began = last.established.time_ns if last.established else last.first.time_ns
-    return not any(c.first.time_ns > began + _SETTLED_NS for c in conversations if c is not last)
+    heard = _both_heard(last)
+    return not any(
+        c.first.time_ns > max(began + _SETTLED_NS, heard) for c in conversations if c is not last
+    )
+
+
+def _closing(last: Conversation, all_: tuple[Conversation, ...], capture_end_ns: int) -> bool:
+    """The session ended in order with the capture: what was looked at was taken down.
+
+    Without any error, with nobody dialling again, and with nothing else going on afterwards.
+    """
+    faults = [n for n in errors(last) if not on_purpose(n)]
+    ended_last = capture_end_ns and last.last.time_ns >= capture_end_ns - _TEARDOWN_NS
+    dialled = any(c.first.time_ns > last.last.time_ns for c in all_)
+    return bool(ended(last) and not faults and ended_last and not dialled)
+
+
+def _both_heard(conversation: Conversation) -> int:
+    """Until when both ends sent messages: whoever dials before that is no sign of an end."""
+    lasts: dict[Address, int] = {}
+    for message in conversation.messages:
+        lasts[message.src.address] = message.time_ns
+    return min(lasts.values(), default=0)
 
 
 def ended(conversation: Conversation) -> bool:

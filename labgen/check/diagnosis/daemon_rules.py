@@ -8,7 +8,7 @@ from labgen.check.diagnosis.attempts import errors, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
-from labgen.facts import Daemon, LogEvent, PeerReport, Said
+from labgen.facts import BfdReport, Daemon, LogEvent, PeerReport, Said
 
 
 def subject_of(scene: Scene, peer: Address | None, node: str) -> str:
@@ -45,12 +45,13 @@ def alive(scene: Scene, peer: Address | None, quote_node: str = "") -> bool:
     pairs = [p for p in scene.pairs if peer in p.ends]
     known = scene.facts.addresses_of(quote_node)
     pairs = [p for p in pairs if not known or p.other(peer) in known] or pairs
-    return bool(pairs) and all(_up(p) for p in pairs)
+    return bool(pairs) and all(is_up(p) for p in pairs)
 
 
-def _up(pair: Pair) -> bool:
+def is_up(pair: Pair) -> bool:
+    """The session is up, by the wire if it was seen there, else by its daemons."""
     if pair.conversations:
-        return outcome(pair.conversations).alive is not None
+        return outcome(pair.conversations, pair.capture_end).alive is not None
     if pair.reports:
         return all(r.established for r in pair.reports)
     ups = [e for e in pair.events if e.said in (Said.UP, Said.DOWN)]
@@ -125,7 +126,9 @@ def _unexpected(scene: Scene) -> Iterator[Cause]:
 def _subject_by_reset(scene: Scene, peer: Address, node: str) -> str:
     """Among the pairs of this peer, the one whose other end resets it."""
     for pair in scene.pairs:
-        if peer in pair.ends and outcome(pair.conversations).reset_by(pair.other(peer)):
+        if peer in pair.ends and outcome(pair.conversations, pair.capture_end).reset_by(
+            pair.other(peer)
+        ):
             return pair.subject
     return subject_of(scene, peer, node)
 
@@ -149,7 +152,7 @@ def _missing_neighbor(scene: Scene) -> Iterator[Cause]:
     routers = [c for c in scene.facts.configs if c.daemon is Daemon.FRR and c.neighbors]
     for pair in scene.pairs:
         for server in pair.ends:
-            found = outcome(pair.conversations).reset_by(server)
+            found = outcome(pair.conversations, pair.capture_end).reset_by(server)
             client = pair.other(server)
             mine = [c for c in routers if scene.role(server) is not Role.CALICO]
             if not found or not mine or any(errors(c) for c in pair.conversations):
@@ -261,12 +264,12 @@ def _finished(scene: Scene, event: LogEvent) -> bool:
 def _someone_up(scene: Scene, node: str) -> bool:
     known = scene.facts.addresses_of(node)
     pairs = [p for p in scene.pairs if not known or set(p.ends) & known]
-    return any(_up(p) for p in pairs)
+    return any(is_up(p) for p in pairs)
 
 
 def _someone_down(scene: Scene) -> bool:
     arp = any(not q.replies for c in scene.facts.captures for q in c.arp)
-    return arp or any(not _up(p) for p in scene.pairs)
+    return arp or any(not is_up(p) for p in scene.pairs)
 
 
 def _next_hop_tracking(scene: Scene) -> Iterator[Cause]:
@@ -321,7 +324,8 @@ def _policy(scene: Scene) -> Iterator[Cause]:
 
 def _bfd(scene: Scene) -> Iterator[Cause]:
     """BFD of two kinds: one end sends to 3784, the other to 4784 (RFC 5881, RFC 5883)."""
-    flows = [f for c in scene.facts.captures for f in c.bfd]
+    # Of now speak the daemons; a capture also holds what was healed since.
+    flows = [f for c in scene.facts.captures for f in c.bfd if scene.history]
     for flow in flows:
         back = next((f for f in flows if (f.src, f.dst) == (flow.dst, flow.src)), None)
         if back is not None and flow.port < back.port:
@@ -336,6 +340,7 @@ def _bfd(scene: Scene) -> Iterator[Cause]:
                     at(back.first, f"BFD {back.src} > {back.dst} udp/{back.port}"),
                 ),
             )
+    yield from _bfd_reports(scene)
     downs = _events(scene, Said.BFD_DOWN)
     if not downs:
         return
@@ -353,3 +358,29 @@ def _bfd(scene: Scene) -> Iterator[Cause]:
                 f"BFD with {peer} went down and took the BGP session with it.",
                 _quotes(downs),
             )
+
+
+def _bfd_reports(scene: Scene) -> Iterator[Cause]:
+    """Both ends run BFD for each other, and it is not up. At one end only it harms nobody."""
+    bird = [b for b in scene.facts.bfd if b.daemon is Daemon.BIRD]
+    router = [b for b in scene.facts.bfd if b.daemon is not Daemon.BIRD]
+    for pair in scene.pairs:
+        ours = [b for b in bird if b.peer in pair.ends and _of_pair(scene, b, pair)]
+        theirs = [b for b in router if b.peer in pair.ends and _of_pair(scene, b, pair)]
+        if not ours or not theirs or all(b.up for b in (*ours, *theirs)):
+            continue
+        kinds = {b.multihop for b in ours if b.multihop is not None}
+        kinds |= {b.multihop for b in theirs if b.multihop is not None}
+        why = ": one end is single-hop (udp/3784), the other multihop (udp/4784)"
+        yield decided(
+            "bfd-mismatch",
+            pair.subject,
+            Rank.ROUTES,
+            f"Both ends run BFD for each other, and it is not up{why if len(kinds) > 1 else ''}.",
+            tuple(str(b.quote) for b in (*ours[:2], *theirs[:2])),
+        )
+
+
+def _of_pair(scene: Scene, report: BfdReport, pair: Pair) -> bool:
+    known = scene.facts.addresses_of(report.quote.node)
+    return not known or pair.other(report.peer) in known

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 
 from labgen.check.diagnosis import (
     daemon_rules,
     dial_rules,
+    quiet_rules,
     report_rules,
     route_rules,
     wire_rules,
 )
 from labgen.check.diagnosis.model import Cause, Diagnosis, Skipped, in_order
 from labgen.check.diagnosis.pairs import Scene, build
-from labgen.facts import Daemon, Facts, LogEvent, NeighborConfig, Said
+from labgen.facts import Daemon, Facts, LogEvent, Said
 
 
 def diagnose(facts: Facts, *, history: bool = True) -> Diagnosis:
@@ -27,7 +27,7 @@ def diagnose(facts: Facts, *, history: bool = True) -> Diagnosis:
     scene = build(facts if history else _of_now(facts), history=history)
     causes = list(_causes(scene))
     if not causes:
-        causes = list(dial_rules.both_passive(scene, _passive_ends(facts)))
+        causes = list(quiet_rules.silence(scene))
     return Diagnosis(in_order(causes), tuple(_skipped(facts)))
 
 
@@ -52,18 +52,12 @@ def _causes(scene: Scene) -> Iterator[Cause]:
         if pair.conversations:
             yield from wire_rules.causes(scene, pair)
             yield from dial_rules.causes(scene, pair)
-    yield from dial_rules.unresolved(scene)
+    yield from quiet_rules.unresolved(scene)
+    yield from quiet_rules.both_passive(scene)
+    if not any(e.daemon is Daemon.BIRD for e in scene.facts.events):
+        yield from quiet_rules.restarting(scene)
     yield from report_rules.causes(scene)
     yield from route_rules.causes(scene)
-
-
-def _passive_ends(facts: Facts) -> tuple[NeighborConfig, NeighborConfig] | None:
-    """A passive neighbour on the router and a passive peer in bird.cfg."""
-    bird = [n for c in facts.configs if c.daemon is Daemon.BIRD for n in c.neighbors if n.passive]
-    frr = [
-        n for c in facts.configs if c.daemon is not Daemon.BIRD for n in c.neighbors if n.passive
-    ]
-    return next(product(bird, frr), None)
 
 
 def _skipped(facts: Facts) -> Iterator[Skipped]:

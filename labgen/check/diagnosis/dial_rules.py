@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from labgen.bgp.conversation import Conversation
-from labgen.bgp.facts import ArpQuestion
 from labgen.check.diagnosis.attempts import Outcome, outcome
-from labgen.check.diagnosis.model import Cause, Rank, decided, possible
+from labgen.check.diagnosis.model import Cause, Confidence, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
-from labgen.facts import Daemon, LogEvent, NeighborConfig, Said, Socket
+from labgen.facts import Daemon, Said, Socket
 
 _MASKED_SYNS = 3  # fewer unanswered SYNs may be a peer that was not ready yet
 _ARP_TRIES = 2
@@ -20,7 +20,7 @@ _BGP = 179
 
 def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
     """Every cause that the pair's connection attempts show."""
-    result = outcome(pair.conversations)
+    result = outcome(pair.conversations, pair.capture_end)
     if result.alive is not None:
         if scene.history:
             yield from _masked(scene, pair)
@@ -34,13 +34,24 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
 
 def _got_further(result: Outcome) -> bool:
     """Some attempt of late was taken by both kernels: what fails is not the dial."""
-    return any(c.handshake_complete for c in result.tail)
+    return any(c.handshake_complete for c in result.tail if c is not result.last_established)
 
 
-# refused -------------------------------------------------------------------------------------
+# refused.
 
 
 def _refused(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
+    causes = list(_each_refusal(scene, pair, result))
+    # While it is open why the node refuses, it is open why the pair does not come up.
+    unsure = any(c.confidence is Confidence.POSSIBLE for c in causes)
+    sure = [c for c in causes if c.rank is Rank.LISTENER]
+    if unsure and not sure:
+        decides = next(c.decides for c in causes if c.decides)
+        causes = [replace(c, confidence=Confidence.POSSIBLE, decides=decides) for c in causes]
+    yield from causes
+
+
+def _each_refusal(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
     for server in pair.ends:
         found = result.refused(pair.other(server))
         if not found:
@@ -64,7 +75,7 @@ def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...])
             (*ports, *lines),
         )
         return
-    if scene.role(server) is Role.CALICO and (silent := _runs_without_peers(scene, pair, server)):
+    if scene.role(server) is Role.CALICO and (silent := _runs_without_peers(scene, server)):
         yield decided(
             "bgppeer-missing",
             subject,
@@ -83,22 +94,20 @@ def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...])
     text = f"{scene.name(server)} refuses connections to port 179."
     if listening:
         text += " A daemon listens there, so a packet filter answers in its place."
-    yield decided(
-        "tcp-179-refused",
+    proof = (*lines, *(str(s.quote) for s in listening), *rules)
+    if scene.role(server) is not Role.CALICO or listening or rules:
+        yield decided("tcp-179-refused", subject, Rank.REFUSED, text, proof)
+        return
+    decides = "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)"
+    yield possible("tcp-179-refused", subject, Rank.REFUSED, text, proof, decides)
+    yield possible(
+        "listen-port-changed",
         subject,
         Rank.REFUSED,
-        text,
-        (*lines, *(str(s.quote) for s in listening), *rules),
+        f"BIRD on {server} may listen on another port.",
+        lines,
+        decides,
     )
-    if scene.role(server) is Role.CALICO and not listening:
-        yield possible(
-            "listen-port-changed",
-            subject,
-            Rank.REFUSED,
-            f"BIRD on {server} may listen on another port.",
-            lines,
-            "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)",
-        )
 
 
 def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
@@ -119,6 +128,11 @@ def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
             and socket.local_port != _BGP
         ):
             yield str(socket.quote)
+    yield from _dialled_elsewhere(scene)
+
+
+def _dialled_elsewhere(scene: Scene) -> Iterator[str]:
+    """Connections that a node takes on another port: its mesh peers know the port."""
     for pair in scene.pairs:
         for c in pair.conversations:
             calico = scene.role(c.server.address) is Role.CALICO
@@ -127,8 +141,8 @@ def port_evidence(scene: Scene, server: Address) -> Iterator[str]:
                 break
 
 
-def _runs_without_peers(scene: Scene, pair: Pair, server: Address) -> tuple[str, ...]:
-    """Proof that the node's BIRD runs and has no peer: it dials nobody, and its output lists none."""
+def _runs_without_peers(scene: Scene, server: Address) -> tuple[str, ...]:
+    """Proof that the node's BIRD runs and has no peer: it dials nobody, its output lists none."""
     facts = scene.facts
     dials = any(c.client.address == server for p in scene.pairs for c in p.conversations)
     if dials or any(
@@ -159,7 +173,7 @@ def _is_on(scene: Scene, socket: Socket, address: Address) -> bool:
     return scene.role(address) is (Role.CALICO if bird else Role.ROUTER)
 
 
-# unanswered ----------------------------------------------------------------------------------
+# unanswered.
 
 
 def _half_open(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
@@ -263,17 +277,19 @@ def _filtered(
     text = f"SYNs to {who} are dropped: no SYN-ACK, no RST, no ICMP."
     if shut:
         text += f" Port lockdown of self-IP {shut[0].name} does not let tcp/179 in."
-    if proof or any(c.value > 0 for c in facts.counters) or facts.counters:
+    counted = any(c.name == "TcpExtIPReversePathFilter" for c in facts.counters)
+    if proof or counted:
         yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, (*lines, *proof))
         return
-    yield decided("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, lines)
+    decides = "nstat -az TcpExtIPReversePathFilter on both hosts, and their packet filters"
+    yield possible("tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, lines, decides)
     yield possible(
         "reverse-path-filter",
         pair.subject,
         Rank.UNANSWERED,
         "A strict reverse-path filter drops SYNs as silently as a packet filter.",
         lines,
-        "nstat -az TcpExtIPReversePathFilter on both hosts",
+        decides,
     )
 
 
@@ -326,7 +342,7 @@ def _md5(scene: Scene, pair: Pair, found: tuple[Conversation, ...]) -> Iterator[
     )
 
 
-# one direction only ----------------------------------------------------------------------------
+# one direction only.
 
 
 def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
@@ -355,92 +371,3 @@ def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
                 "dials itself.",
                 ports,
             )
-
-
-# nothing on the wire ------------------------------------------------------------------------------
-
-
-def unresolved(scene: Scene) -> Iterator[Cause]:
-    """ARP (or neighbour solicitations) without an answer, for an address that BGP wants."""
-    wanted = {p.address for p in scene.facts.peers if not p.established}
-    wanted |= {e.peer for e in scene.facts.events if e.said is not Said.UP}
-    wanted |= {n.address for c in scene.facts.configs for n in c.neighbors}
-    for capture in scene.facts.captures:
-        for question in capture.arp:
-            if question.replies or question.requests < _ARP_TRIES:
-                continue
-            if question.target in wanted or _knows_no_better(scene, question):
-                yield _no_arp(scene, question, asked_for=question.target in wanted)
-
-
-def _knows_no_better(scene: Scene, question: ArpQuestion) -> bool:
-    """No text says who peers with whom, and nothing else in the bundle fails or works."""
-    return not scene.pairs and question.sender != question.target
-
-
-def _no_arp(scene: Scene, question: ArpQuestion, *, asked_for: bool) -> Cause:
-    ends = sorted((question.sender, question.target), key=lambda a: a.packed)
-    subject = f"{ends[0]} ↔ {ends[1]}"
-    text = f"{question.sender} asks for {question.target} {question.requests} times and nobody answers."
-    line = (at(question.last, f"ARP who-has {question.target} tell {question.sender}, unanswered"),)
-    if asked_for:
-        return decided("host-unreachable", subject, Rank.UNANSWERED, text, line)
-    return possible(
-        "host-unreachable",
-        subject,
-        Rank.UNANSWERED,
-        text,
-        line,
-        "which address the BGPPeer or neighbor names",
-    )
-
-
-def both_passive(
-    scene: Scene, pair_of: tuple[NeighborConfig, NeighborConfig] | None
-) -> Iterator[Cause]:
-    """No SYN at all though both daemons run and wait for this peer."""
-    facts = scene.facts
-    dialled = any(c.from_client.syns for p in scene.pairs for c in p.conversations)
-    waiting = [p for p in facts.peers if not p.established and p.peer_state == "Passive"]
-    if dialled or any(p.conversations for p in scene.pairs):
-        return
-    lines = tuple(str(p.quote) for p in waiting[:4])
-    if pair_of is not None:
-        one, two = pair_of
-        yield decided(
-            "both-passive",
-            _subject(one, two),
-            Rank.QUIET,
-            "Both ends are configured passive, and nobody dials.",
-            (str(one.quote), str(two.quote), *lines),
-        )
-    elif waiting:
-        yield possible(
-            "both-passive",
-            str(waiting[0].address),
-            Rank.QUIET,
-            f"{waiting[0].address} is waited for, and no SYN leaves in either direction.",
-            lines,
-            "the other end's configuration: is it passive, too?",
-        )
-    elif facts.captures and (quiet := _quiet_daemons(facts.events)):
-        yield possible(
-            "both-passive",
-            "capture",
-            Rank.QUIET,
-            "Both daemons run, no session comes up, and not one SYN is in the capture.",
-            quiet,
-            "birdc show protocols (Passive) and the neighbor's `passive` on the router",
-        )
-
-
-def _subject(one: NeighborConfig, two: NeighborConfig) -> str:
-    ends = sorted(str(n.address) for n in (one, two))
-    return " ↔ ".join(ends)
-
-
-def _quiet_daemons(events: tuple[LogEvent, ...]) -> tuple[str, ...]:
-    """BIRD's start in the log, and no session of either daemon ever up."""
-    if any(e.said is Said.UP for e in events):
-        return ()
-    return tuple(str(e.quote) for e in events if e.said in (Said.STARTED, Said.SESSION_STARTED))[:3]

@@ -9,7 +9,7 @@ from labgen.check.diagnosis.faults import FAULTS, Fault
 
 
 class Confidence(Enum):
-    """DECIDED: the evidence admits no other fault of the table. POSSIBLE: it does, see `decides`."""
+    """DECIDED: the evidence admits no other fault. POSSIBLE: it does, and `decides` says more."""
 
     DECIDED = "decided"
     POSSIBLE = "possible"
@@ -88,7 +88,10 @@ def possible(
 
 
 def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
-    """By rank, decided before possible; one cause for each fault and subject, evidence joined."""
+    """By rank, decided before possible; one cause for each fault and subject, evidence joined.
+
+    Where a cause is decided, what else is possible for the same subject is not worth a line.
+    """
     merged: dict[tuple[str, str], Cause] = {}
     for cause in sorted(causes, key=_key):
         key = (cause.fault.name, cause.subject)
@@ -99,7 +102,10 @@ def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
             merged[key] = replace(
                 first, evidence=tuple(dict.fromkeys((*first.evidence, *cause.evidence)))[:12]
             )
-    return tuple(merged.values())
+    settled = {c.subject for c in merged.values() if c.confidence is Confidence.DECIDED}
+    return tuple(
+        c for c in merged.values() if c.confidence is Confidence.DECIDED or c.subject not in settled
+    )
 
 
 def _key(cause: Cause) -> tuple[bool, int]:

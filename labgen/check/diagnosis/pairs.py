@@ -30,6 +30,7 @@ class Pair:
     sessions: list[WireSession] = field(default_factory=list)
     reports: list[PeerReport] = field(default_factory=list)
     events: list[LogEvent] = field(default_factory=list)
+    ends_ns: dict[int, int] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -41,8 +42,16 @@ class Pair:
     @property
     def conversations(self) -> tuple[Conversation, ...]:
         """Those of the capture that saw most of the pair."""
-        best = max(self.sessions, key=lambda s: len(s.messages), default=None)
-        return best.conversations if best else ()
+        return self._best.conversations if self._best else ()
+
+    @property
+    def capture_end(self) -> int:
+        """When the last conversation of that capture ended, whoever's; nanoseconds."""
+        return self.ends_ns.get(id(self._best), 0)
+
+    @property
+    def _best(self) -> WireSession | None:
+        return max(self.sessions, key=lambda s: len(s.messages), default=None)
 
 
 @dataclass(slots=True)
@@ -82,8 +91,11 @@ def build(facts: Facts, *, history: bool = True) -> Scene:
         return pairs[key]
 
     for capture in facts.captures:
+        end = max((c.last.time_ns for s in capture.sessions for c in s.conversations), default=0)
         for session in capture.sessions:
-            pair(*session.addresses).sessions.append(session)
+            seen = pair(*session.addresses)
+            seen.sessions.append(session)
+            seen.ends_ns[id(session)] = end
     roles = _roles(facts)
     locals_ = _Locals(facts, roles)
     for report in facts.peers:
@@ -144,11 +156,7 @@ def _roles(facts: Facts) -> dict[Address, Role]:
             weak.setdefault(identity.address, role)
     for report in facts.peers:
         _from_report(report, weak)
-    for event in facts.events:
-        if event.peer is not None:
-            mesh = event.protocol.startswith("Mesh_")
-            calico = event.daemon.is_calico and not mesh
-            weak.setdefault(event.peer, Role.ROUTER if calico else Role.CALICO)
+    _from_events(facts.events, weak)
     for address, role in (*weak.items(), *_by_ttl(facts.captures)):
         roles.setdefault(address, role)
     for capture in facts.captures:
@@ -157,8 +165,16 @@ def _roles(facts: Facts) -> dict[Address, Role]:
     return roles
 
 
+def _from_events(events: Iterable[LogEvent], weak: dict[Address, Role]) -> None:
+    for event in events:
+        if event.peer is not None:
+            mesh = event.protocol.startswith("Mesh_")
+            calico = event.daemon.is_calico and not mesh
+            weak.setdefault(event.peer, Role.ROUTER if calico else Role.CALICO)
+
+
 def _by_ttl(captures: Iterable[Capture]) -> Iterator[tuple[Address, Role]]:
-    """The weakest hint: FRR dials iBGP with TTL 255, Calico's BIRD (multihop) with the host's 64."""
+    """The weakest hint: FRR dials iBGP with TTL 255, Calico's BIRD with the host's 64."""
     for capture in captures:
         for session in capture.sessions:
             for conversation in session.conversations:

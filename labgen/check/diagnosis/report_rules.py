@@ -86,14 +86,13 @@ def _event(scene: Scene, event: LogEvent) -> Iterator[Cause]:
             "host-unreachable", where, Rank.UNANSWERED, f"There is no way to {event.peer}.", line
         )
     elif event.said is Said.RESET:
-        yield from _rejected(scene, event.daemon, event.peer, where, line)
+        yield from _rejected(event.daemon, event.peer, where, line)
 
 
 def _rejected(
-    scene: Scene, daemon: Daemon, peer: Address | None, where: str, line: tuple[str, ...]
+    daemon: Daemon, peer: Address | None, where: str, line: tuple[str, ...]
 ) -> Iterator[Cause]:
     """The peer took the connection and reset it: it does not want us."""
-    del scene
     if daemon.is_calico:
         yield possible(
             "neighbor-not-configured",
@@ -123,56 +122,99 @@ def _report(scene: Scene, report: PeerReport) -> Iterator[Cause]:
         if words in report.info:
             yield decided(name, where, Rank.NOTIFICATION, f"{text}.", line)
             return
+    yield from (_stated(report, where, text, line) or _silent(scene, report, where, text, line))
+
+
+def _stated(report: PeerReport, where: str, text: str, line: tuple[str, ...]) -> tuple[Cause, ...]:
+    """What the daemon says plainly of a peer that is down."""
+    info = report.info
     if "PfxCt" in (report.peer_state, report.last_reset):
-        yield decided(
-            "maximum-prefix",
-            where,
-            Rank.NOTIFICATION,
-            f"The router keeps {report.address} down: prefix limit exceeded.",
-            line,
-        )
-    elif report.peer_state == "Admin":
-        yield decided(
-            "administrative-shutdown", where, Rank.QUIET, f"{report.address} is shut down.", line
-        )
-    elif "Connection refused" in report.info:
-        yield decided("tcp-179-refused", where, Rank.REFUSED, f"{text}.", line)
-    elif "No route to host" in report.info:
-        yield decided("host-unreachable", where, Rank.UNANSWERED, f"{text}.", line)
-    elif "Connection reset" in report.info:
-        yield from _rejected(scene, report.daemon, report.address, where, line)
-    elif report.daemon.is_calico and report.state == "Connect":
-        yield from _no_answer(where, text, line)
+        why = f"The router keeps {report.address} down: prefix limit exceeded."
+        return (decided("maximum-prefix", where, Rank.NOTIFICATION, why, line),)
+    if report.peer_state == "Admin":
+        why = f"{report.address} is shut down."
+        return (decided("administrative-shutdown", where, Rank.MASKED, why, line),)
+    if "Connection refused" in info:
+        return (decided("tcp-179-refused", where, Rank.REFUSED, f"{text}.", line),)
+    if "No route to host" in info:
+        return (decided("host-unreachable", where, Rank.UNANSWERED, f"{text}.", line),)
+    if "Connection reset" in info:
+        return tuple(_rejected(report.daemon, report.address, where, line))
+    return ()
+
+
+def _silent(
+    scene: Scene, report: PeerReport, where: str, text: str, line: tuple[str, ...]
+) -> Iterator[Cause]:
+    """A peer that is down without a word: its state says how far it came."""
+    if report.daemon.is_calico and report.state == "Connect":
+        yield from _no_answer(scene, report, where, text, line)
     elif report.daemon.is_calico and report.state in ("OpenSent", "OpenConfirm"):
-        yield from _answers_lost(where, text, line)
+        told = list(_counted(scene, report, where, text, line))
+        yield from told or _answers_lost(where, text, line)
+    elif not report.daemon.is_calico and _unexplained(scene, report):
+        yield from _no_answer(scene, report, where, text, line)
 
 
-def _no_answer(where: str, text: str, line: tuple[str, ...]) -> Iterator[Cause]:
-    decides = "a capture of tcp port 179 at both ends, and nstat -az 'TcpExtTCPMD5*' TcpExtIPReversePathFilter"
-    yield possible(
-        "tcp-179-filtered",
-        where,
-        Rank.UNANSWERED,
-        f"{text}: its SYNs are not answered.",
-        line,
-        decides,
+def _unexplained(scene: Scene, report: PeerReport) -> bool:
+    """A router's peer that is down for no reason it knows of: neither waiting nor stale."""
+    same = [r for r in scene.facts.peers if r.address == report.address]
+    explained = any(r.peer_state or r.last_reset == "Waiting for NHT" for r in same)
+    logged = any(e.peer == report.address and e.said is not Said.UP for e in scene.facts.events)
+    stale = any(r.stale for r in scene.facts.routes)
+    # A capture that does not show the pair shows that nobody dials: a filter is not the cause.
+    return not (explained or logged or stale or scene.facts.captures)
+
+
+def _no_answer(
+    scene: Scene, report: PeerReport, where: str, text: str, line: tuple[str, ...]
+) -> Iterator[Cause]:
+    """A peer that does not come up, and its daemon gives no reason: counters may."""
+    told = list(_counted(scene, report, where, text, line))
+    if told:
+        yield from told
+        return
+    decides = (
+        "a capture of tcp port 179 at both ends, the other end's log, and "
+        "nstat -az 'TcpExtTCPMD5*' TcpExtIPReversePathFilter"
     )
-    yield possible(
-        "md5-mismatch",
-        where,
-        Rank.UNANSWERED,
-        f"{text}: a password at one end only, or two different ones, looks the same.",
-        line,
-        decides,
-    )
-    yield possible(
-        "reverse-path-filter",
-        where,
-        Rank.UNANSWERED,
-        f"{text}: so does a strict reverse-path filter.",
-        line,
-        decides,
-    )
+    for name, why in (
+        ("tcp-179-filtered", "its SYNs are not answered."),
+        ("md5-mismatch", "a password at one end only, or two different ones, looks the same."),
+        ("reverse-path-filter", "so does a strict reverse-path filter."),
+    ):
+        yield possible(name, where, Rank.UNANSWERED, f"{text}: {why}", line, decides)
+
+
+def _counted(
+    scene: Scene, report: PeerReport, where: str, text: str, line: tuple[str, ...]
+) -> Iterator[Cause]:
+    """What the kernel of the daemon's own host counted, or could not resolve."""
+    facts = scene.facts
+    gone = [u for u in facts.unresolved if u.address == report.address]
+    if gone:
+        yield decided(
+            "host-unreachable",
+            where,
+            Rank.UNANSWERED,
+            f"{text}: nobody answers ARP for {report.address}.",
+            (*line, str(gone[0].quote)),
+        )
+        return
+    for name, prefix, why in (
+        ("md5-mismatch", "TcpExtTCPMD5", "segments are dropped for their MD5 signature."),
+        (
+            "reverse-path-filter",
+            "TcpExtIPReversePathFilter",
+            "the reverse-path filter drops packets.",
+        ),
+        ("ttl-security-one-sided", "TcpExtTCPMinTTLDrop", "segments are dropped for their TTL."),
+    ):
+        moved = [c for c in facts.counters if c.name.startswith(prefix) and c.value > 0]
+        if moved:
+            proof = tuple(str(c.quote) for c in moved[:3])
+            yield decided(name, where, Rank.UNANSWERED, f"{text}: {why}", (*line, *proof))
+            return
 
 
 def _answers_lost(where: str, text: str, line: tuple[str, ...]) -> Iterator[Cause]:

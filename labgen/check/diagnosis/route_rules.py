@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -9,11 +10,14 @@ from ipaddress import ip_network
 from labgen.bgp.attributes import ClusterList, PathAttributes
 from labgen.bgp.conversation import Conversation, RouteEvent
 from labgen.check.diagnosis.attempts import outcome
-from labgen.check.diagnosis.daemon_rules import subject_of
+from labgen.check.diagnosis.daemon_rules import is_up, subject_of
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address, Network
 from labgen.facts import Daemon, Said
+
+# BIRD ends a BGP route's line with its last AS and origin: `(100/0) [AS65000i]`.
+_LEARNT = re.compile(r"\[(?:AS\d+)?[ie?]\]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ def causes(scene: Scene) -> Iterator[Cause]:
     ups = [
         _Up(pair, alive)
         for pair in scene.pairs
-        if pair.conversations and (alive := outcome(pair.conversations).alive) is not None
+        if pair.conversations
+        and (alive := outcome(pair.conversations, pair.capture_end).alive) is not None
     ]
     yield from _next_hops(scene, ups)
     yield from _cluster_loop(scene, ups)
@@ -61,7 +66,7 @@ def causes(scene: Scene) -> Iterator[Cause]:
     yield from _shared_identifier(scene, ups)
 
 
-# NEXT_HOP --------------------------------------------------------------------------------------
+# NEXT_HOP.
 
 
 def _next_hops(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
@@ -80,7 +85,7 @@ def _next_hops(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
         mine = [r for r in shown if r.next_hop == hop]
         yield decided(
             "next-hop-unreachable",
-            subject_of(scene, hop, mine[0].quote.node),
+            subject_of(scene, mine[0].peer or hop, mine[0].quote.node),
             Rank.ROUTES,
             f"{mine[0].prefix} is not usable: its next hop {hop} cannot be reached.",
             tuple(str(r.quote) for r in mine[:4]),
@@ -109,7 +114,10 @@ def _odd_hop(
                 continue
             line = at(event.message.seen, f"UPDATE {sender} > {receiver}: {prefix} NEXT_HOP {hop}")
             identity = opened is not None and opened.bgp_identifier == hop
-            text = f"{scene.name(sender)} announces {prefix} with NEXT_HOP {hop}, which is neither its address here"
+            text = (
+                f"{scene.name(sender)} announces {prefix} with NEXT_HOP {hop}, which is neither "
+                "its address here"
+            )
             if identity:
                 yield decided(
                     "next-hop-unreachable",
@@ -132,7 +140,8 @@ def _odd_hop(
 
 def _reachable(scene: Scene, hop: Address, pair: Pair) -> bool:
     """The next hop is a speaker's address, answers ARP, or lies on a network the ends are on."""
-    if hop in pair.ends or any(hop in p.ends for p in scene.pairs) or hop.is_link_local:
+    talking = (p.ends for p in scene.pairs if p.conversations)
+    if hop in pair.ends or any(hop in ends for ends in talking) or hop.is_link_local:
         return True
     if any(q.target == hop and q.replies for c in scene.facts.captures for q in c.arp):
         return True
@@ -149,7 +158,7 @@ def _reachable(scene: Scene, hop: Address, pair: Pair) -> bool:
     return any(hop in net for net in connected)
 
 
-# loops -------------------------------------------------------------------------------------------
+# loops.
 
 
 def _cluster_loop(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
@@ -275,14 +284,17 @@ def _has_otherwise(
 
 def _meshed(scene: Scene, node: Address) -> bool:
     """The node has mesh sessions that the capture does not show (taken at the router)."""
-    if any(node in p.ends and scene.role(p.other(node)) is Role.CALICO for p in scene.pairs):
-        return True
-    return any(e.protocol.startswith("Mesh_") for e in scene.facts.events) or any(
-        "esh" in p.name for p in scene.facts.peers
-    )
+    for pair in scene.pairs:
+        mesh = node in pair.ends and scene.role(pair.other(node)) is Role.CALICO
+        if mesh and not pair.conversations and is_up(pair):
+            return True
+    listed = [p for p in scene.facts.peers if p.daemon.is_calico]
+    if listed:
+        return any("esh" in p.name for p in listed)
+    return any(e.protocol.startswith("Mesh_") for e in scene.facts.events)
 
 
-# routes that are not passed on ---------------------------------------------------------------------
+# routes that are not passed on.
 
 
 def _export_filter(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
@@ -327,14 +339,12 @@ def _held_back_in_text(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
     found = [
         (n.prefix, n.peer, n.protocol, n.quote)
         for n in facts.not_exported
-        if "[direct" not in n.quote.text
-        and "[static" not in n.quote.text
-        and "[kernel" not in n.quote.text
+        if _LEARNT.search(n.quote.text)
     ]
     found += [
         (e.prefix, e.peer, e.protocol, e.quote)
         for e in facts.events
-        if e.said is Said.FILTERED and e.prefix is not None and " dev " not in e.quote.text
+        if e.said is Said.FILTERED and e.prefix is not None and " via " in e.quote.text
     ]
     for prefix, peer, protocol, quote in found:
         if _covered(scene, prefix) or peer is None or prefix.prefixlen == 0:
@@ -346,8 +356,7 @@ def _held_back_in_text(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:
             subject_of(scene, peer, quote.node),
             Rank.ROUTES,
             f"{protocol} does not pass {prefix} on: the export filter lets through only what an "
-            "IPPool, "
-            "a block or a service range covers.",
+            "IPPool, a block or a service range covers.",
             (str(quote),),
         )
 
@@ -403,11 +412,12 @@ def _hears(scene: Scene, ups: list[_Up], mine: dict[Address, _Up], node: Address
 
 
 def _mesh_in_texts(scene: Scene, nodes: list[Address]) -> bool:
+    """The nodes peer with each other now. A log tells of the past: it counts where nothing else."""
     named = {p.address for p in scene.facts.peers if p.daemon.is_calico}
-    named |= {e.peer for e in scene.facts.events if e.daemon is Daemon.BIRD}
-    named |= {
-        n.address for c in scene.facts.configs if c.daemon is Daemon.BIRD for n in c.neighbors
-    }
+    if not named:
+        named = {e.peer for e in scene.facts.events if e.daemon is Daemon.BIRD}
+        birds = [c for c in scene.facts.configs if c.daemon is Daemon.BIRD]
+        named |= {n.address for c in birds for n in c.neighbors}
     return bool(named & set(nodes))
 
 
@@ -426,7 +436,7 @@ def _no_peers_in_texts(scene: Scene) -> tuple[str, ...]:
     return tuple(lines[:4])
 
 
-# identifiers ---------------------------------------------------------------------------------------
+# identifiers.
 
 
 def _shared_identifier(scene: Scene, ups: list[_Up]) -> Iterator[Cause]:

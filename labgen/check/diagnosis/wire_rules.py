@@ -25,7 +25,7 @@ _INITIAL_TTLS = {32, 64, 128, 255}
 
 def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
     """Every cause that the wire shows for this pair."""
-    result = outcome(pair.conversations)
+    result = outcome(pair.conversations, pair.capture_end)
     if result.alive is not None:
         yield from _black_hole(pair, (result.alive,))
         if scene.history:
@@ -49,7 +49,7 @@ def _flaps(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
         yield from _black_hole(pair, (conversation,))
 
 
-# NOTIFICATION --------------------------------------------------------------------------------
+# NOTIFICATION.
 
 
 def _notifications(
@@ -125,18 +125,18 @@ def _notification(
             f"{scene.name(sender)} refused a message of {receiver}: {body.name}.",
             (shown,),
         )
-    elif on_purpose(body) and not _dialled_since(pair, conversation):
+    elif on_purpose(body) and not _dialled_since(pair, message):
         yield decided(
             "administrative-shutdown",
             pair.subject,
-            Rank.QUIET,
+            Rank.MASKED,
             f"{scene.name(sender)} ended the session on purpose: {body.name}.",
             (shown,),
         )
 
 
-def _dialled_since(pair: Pair, conversation: Conversation) -> bool:
-    return any(c.first.time_ns > conversation.last.time_ns for c in pair.conversations)
+def _dialled_since(pair: Pair, message: WireMessage) -> bool:
+    return any(c.first.time_ns > message.time_ns for c in pair.conversations)
 
 
 def _open_lines(conversation: Conversation) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _bfd_in_logs(scene: Scene, pair: Pair) -> bool:
     return configured or any(e.said.name == "BFD_DOWN" for e in scene.facts.events)
 
 
-# established, then silence ---------------------------------------------------------------------
+# established, then silence.
 
 
 def _died(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
@@ -288,7 +288,7 @@ def _small_after_gap(flow: FlowFacts) -> bool:
 
 
 def _vanished(scene: Scene, pair: Pair, last: Conversation) -> Iterator[Cause]:
-    """FIN or RST without a NOTIFICATION after graceful restart was agreed (RFC 4724 section 4.2)."""
+    """FIN or RST without a NOTIFICATION, with graceful restart agreed (RFC 4724 section 4.2)."""
     for address in pair.ends:
         flow = last.of(address)
         first = flow.fin or (flow.rsts[0] if flow.rsts else None)
@@ -300,6 +300,8 @@ def _vanished(scene: Scene, pair: Pair, last: Conversation) -> Iterator[Cause]:
         restart = offered.get(GracefulRestart) if offered else None
         if restart is None or helper is None or not helper.has(GracefulRestart):
             continue
+        if not _stayed_away(pair, address, first.time_ns):
+            continue
         yield decided(
             "graceful-restart-stale",
             pair.subject,
@@ -310,7 +312,13 @@ def _vanished(scene: Scene, pair: Pair, last: Conversation) -> Iterator[Cause]:
         )
 
 
-# handshakes that lead nowhere ------------------------------------------------------------------
+def _stayed_away(pair: Pair, address: Address, since_ns: int) -> bool:
+    """Its host answers with RST at the most, and it dials nobody itself: the daemon is gone."""
+    later = [c for c in pair.conversations if c.first.time_ns > since_ns]
+    return all(c.refused and c.server.address == address for c in later)
+
+
+# handshakes that lead nowhere.
 
 
 def _stalled(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
@@ -402,7 +410,7 @@ def _mute(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Caus
     )
 
 
-# connection reset or closed after the OPEN ---------------------------------------------------------
+# connection reset or closed after the OPEN.
 
 
 def _reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:

@@ -17,7 +17,7 @@ def daemon(lab, node, *argv):
 
 def peer(lab, address):
     said = lab.commands.run("bigip-1", ["vtysh", "-c", "show bgp neighbors json"]).check().stdout
-    return json.loads(said)[address]
+    return json.loads(said).get(address, {"bgpState": "not configured yet"})
 
 
 def until_established(lab, address, established):

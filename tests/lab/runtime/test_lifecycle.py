@@ -98,8 +98,8 @@ def test_kill_9_at_any_moment_of_a_deploy_leaves_nothing_after_destroy(
             process.wait(0.15 + 0.12 * (moment - 7))
     except subprocess.TimeoutExpired:
         pass
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was over before it could be killed"
     process.stdout.close()
     destroy(name, runtime=runtime, directory=tmp_path / f"clab-{name}", cleanup=True)
     assert leftovers(runtime, name, tmp_path) == []

@@ -225,12 +225,27 @@ def test_the_whole_instance_goes_with_one_line(lab: Lab) -> None:
     assert not any("neighbor" in line for line in told)
 
 
+def test_frr_hears_of_a_route_map_before_it_is_used(lab: Lab) -> None:
+    """FRR would warn: a route map may be named before it is defined."""
+    lab.type(*CONFIGURE, "router bgp 64512", "neighbor calico-k8s route-map later in")
+    told = lab.frr.told[-1].splitlines()
+    assert told.index("route-map later deny 65535") < told.index(
+        "neighbor calico-k8s route-map later in"
+    )
+    lab.type("route-map later permit 10")
+    assert lab.frr.told[-1].splitlines() == [
+        "no route-map later deny 65535",
+        "route-map later permit 10",
+        "exit",
+    ]
+
+
 def test_what_frr_refuses_is_not_stored(lab: Lab) -> None:
-    lab.frr.complaint = "line 2: % Peer-group member cannot override remote-as"
-    answer = lab.type(*CONFIGURE, "router bgp 64512")
-    assert answer.startswith("% line 2")
-    assert lab.type("neighbor 10.1.20.29 remote-as 7") != ""
+    lab.type(*CONFIGURE, "router bgp 64512")
+    lab.frr.complaint = "line 2: % Can not configure the local system as neighbor"
+    assert lab.type("neighbor 10.1.20.29 remote-as 7").startswith("% line 2")
     assert "10.1.20.29" not in lab.store.running()
+    assert "no neighbor 10.1.20.29 remote-as 7" in lab.frr.told[-1]
 
 
 @pytest.mark.parametrize(
@@ -339,8 +354,10 @@ def test_batch_keeps_its_mode_and_is_privileged(lab: Lab) -> None:
 
 
 def test_files_are_written_whole_and_for_root_alone(tmp_path: Path) -> None:
-    files = imish.Files(3, tmp_path / "config", tmp_path / "run")
+    files = imish.Files(3, tmp_path / "config", tmp_path / "run", tmp_path / "given")
     assert files.running() == ""
+    (tmp_path / "given").write_text("zero\n")
+    assert files.running() == "zero\n"
     files.save_startup("one\n")
     assert files.running() == "one\n"
     files.save_running("two\n")

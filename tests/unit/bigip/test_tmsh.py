@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 
-from labgen.bigip import tmsh
-from labgen.errors import InputErrors
+from labgen.bigip import source, tmsh
+from labgen.errors import InputError, InputErrors
 
 LISTED = """\
 net self internal-self {
@@ -109,6 +110,14 @@ def test_scripts_change_the_lockdown(command: str, lockdown: str | None) -> None
     create = "create net self s address 10.0.0.5/24 vlan internal allow-service default\n"
     config = tmsh.parse(create + command + "\nsave sys config\n", "t")
     assert str(config.self_ips[0].port_lockdown) == (lockdown or "{ tcp:179 udp:3784 }")
+
+
+def test_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "self.tmsh"
+    path.write_text(LISTED)
+    assert len(source.read_tmsh(path).self_ips) == 3
+    with pytest.raises(InputError, match="no such file"):
+        source.read_tmsh(tmp_path / "absent")
 
 
 def test_bgp_is_turned_on_in_a_route_domain() -> None:

@@ -319,3 +319,21 @@ def test_ipv6_behind_extension_headers(tmp_path: Path) -> None:
     path.write_bytes(pcap([(1, frame)]))
     (session,) = read_capture(path).sessions
     assert [m.type for m in session.messages] == [MessageType.KEEPALIVE]
+
+
+def test_octets_that_are_no_message_prove_no_state(tmp_path: Path) -> None:
+    connection = Connection()
+    packets = connection.handshake()
+    packets.append(connection.packet(0, ACK, b"\0" + withdrawal(1)[1:]))
+    (conversation,) = read(tmp_path, packets).sessions[0].conversations
+    assert conversation.state is FsmState.OPEN_SENT
+    assert conversation.from_client.counts == ()
+
+
+def test_keepalives_of_the_only_direction_prove_established(tmp_path: Path) -> None:
+    connection = Connection()
+    packets = [connection.packet(0, ACK, encode(Keepalive())) for _ in range(3)]
+    (conversation,) = read(tmp_path, packets).sessions[0].conversations
+    assert conversation.state is FsmState.ESTABLISHED
+    (early,) = read(tmp_path, packets[:1]).sessions[0].conversations
+    assert early.state is FsmState.OPEN_CONFIRM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -138,3 +139,47 @@ def test_several_captures_are_kept_apart() -> None:
     output = labgen("--json", str(CAPTURES)).stdout
     files = {json.loads(line)["file"] for line in output.splitlines()}
     assert len(files) == 4
+
+
+def started(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from labgen.cli import main; main()", "wire", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_a_pipe_is_followed_line_by_line() -> None:
+    whole = Path(STORY).read_bytes()
+    with started("--follow", "-", stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(whole[:4000])
+        process.stdin.flush()
+        first = process.stdout.readline()  # comes although the pipe stays open
+        assert b"OPEN AS 64512" in first
+        process.stdin.write(whole[4000:])
+        process.stdin.close()
+        rest = process.stdout.read().splitlines()
+        assert len(rest) == 45
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_a_growing_file_is_followed_until_interrupted(tmp_path: Path) -> None:
+    whole = Path(STORY).read_bytes()
+    path = tmp_path / "growing.pcapng"
+    path.write_bytes(whole[:4000])
+    with started("--follow", "--json", str(path)) as process:
+        assert process.stdout
+        assert json.loads(process.stdout.readline())["type"] == "OPEN"
+        with path.open("ab") as stream:
+            stream.write(whole[4000:])
+        while json.loads(process.stdout.readline())["frame"] != 87:
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

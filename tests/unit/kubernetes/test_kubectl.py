@@ -110,6 +110,12 @@ def test_what_the_lab_does_not_cover_is_refused_by_name(shell: Shell, line: str,
     assert answer.clusters.states["cluster-a"].objects == before.states["cluster-a"].objects
 
 
+def test_a_context_that_is_not_there_is_told_below_the_table(shell: Shell) -> None:
+    answer = shell("config get-contexts nope")
+    assert answer.out == "CURRENT   NAME   CLUSTER   AUTHINFO   NAMESPACE\n"
+    assert (answer.err, answer.code) == ("error: context nope not found\n", 1)
+
+
 def test_nothing_found_is_said_and_no_error(shell: Shell) -> None:
     assert shell("get pods -n web").err == "No resources found in web namespace.\n"
     assert shell("get installations").err == "No resources found\n"
@@ -362,3 +368,53 @@ def test_decoding_is_by_namespace_of_the_call(shell: Shell) -> None:
     said = shell("apply -f own.yaml -n web").err
     assert 'the namespace from the provided object "own" does not match the namespace "web"' in said
     assert decode(ECHO, "web")[0].item.meta.namespace == "web"
+
+
+def test_patch_changes_what_it_names(shell: Shell) -> None:
+    before = shell.state.service("echo")
+    assert before is not None
+    line = (
+        """patch svc echo -p '{"spec": {"type": "LoadBalancer", "loadBalancerIP": "192.0.2.9"}}'"""
+    )
+    assert shell(line).out == "service/echo patched\n"
+    assert shell("get svc --no-headers").out.split()[1:4] == [
+        "LoadBalancer", str(before.cluster_ips[0]), "192.0.2.9",
+    ]  # fmt: skip
+    local = "patch svc echo -p 'spec: {externalTrafficPolicy: Local}'"
+    assert shell(local).out == "service/echo patched\n"
+    assert shell(local).out == "service/echo patched (no change)\n"
+    assert shell('patch deploy/echo -p \'{"spec": {"replicas": 2}}\'').code == 0
+    assert "2/2" in shell("get deploy").out
+    shell("patch node cluster-a -p 'metadata: {labels: {rack: r1, kubernetes.io/os: null}}'")
+    node = shell.state.node("cluster-a")
+    assert node is not None
+    assert node.meta.labels["rack"] == "r1"
+    assert "kubernetes.io/os" not in node.meta.labels
+    shell("""patch svc echo --type merge -p '{"spec": {"ports": [{"port": 81}]}}'""")
+    after = shell.state.service("echo")
+    assert after is not None
+    assert [port.port for port in after.ports] == [81]
+    assert shell("patch svc echo -p 'spec: {type: ClusterIP}'").out == "service/echo patched\n"
+    assert shell("get svc --no-headers").out.split()[1:5] == [
+        "ClusterIP", str(before.cluster_ips[0]), "<none>", "81/TCP",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("'spec: {ports: [{port: 81}]}'", "spec.ports: a strategic patch of a list of objects"),
+        ("'spec: {clusterIP: 10.201.1.1, clusterIPs: null}'", "may not change once set"),
+        ("'spec: {type: Odd}'", "spec.type"),
+        ("'metadata: {name: other}'", "cannot be patched"),
+        ("'[1]'", "a mapping is wanted"),
+        ("'{'", "not valid YAML"),
+        ("x --type json", "kubectl patch --type json is not covered"),
+    ],
+)
+def test_patches_that_are_refused(shell: Shell, change: str, says: str) -> None:
+    before = shell.state
+    answer = shell(f"patch svc echo -p {change}")
+    assert says in answer.err
+    assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1)
+    assert shell.state.objects == before.objects

@@ -40,6 +40,12 @@ ARTEFACTS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch):
+    """This engine has nothing in flight for long."""
+    monkeypatch.setattr("labgen.lab.destroy.IN_FLIGHT_SECONDS", 0.5)
+
+
 @pytest.fixture
 def engine():
     return MemoryRuntime()
@@ -368,3 +374,27 @@ def test_quick_commands_skip_the_dead_and_leave_no_helper(up, engine):
         with pytest.raises(LabError, match="pod1"):
             commands.run("pod1", ["x"])
     assert len(engine.specs) == 4
+
+
+def test_what_a_killed_deploy_asked_for_is_removed_when_it_appears(up, engine, tmp_path):
+    """The engine goes on making what it was asked for by a process that is gone."""
+    up()
+    late = engine.specs["clab-demo-n1"]
+    destroy("demo", runtime=engine)
+    (tmp_path / "clab-demo" / LOCK).write_text("deploy of demo, process 1")
+    timer = threading.Timer(0.2, lambda: engine.create(late))
+    timer.start()
+    assert destroy("demo", runtime=engine, directory=tmp_path / "clab-demo") == ("clab-demo-n1",)
+    timer.join()
+    assert engine.specs == {}
+    assert not (tmp_path / "clab-demo" / LOCK).exists()
+
+
+def test_a_lock_tells_whether_its_last_holder_was_killed(tmp_path):
+    with locked(tmp_path, "first") as killed:
+        assert not killed
+    (tmp_path / LOCK).write_text("deploy of demo, process 1")
+    with locked(tmp_path, "second") as killed:
+        assert killed
+    with locked(tmp_path, "third") as killed:
+        assert not killed
