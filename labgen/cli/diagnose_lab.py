@@ -30,7 +30,11 @@ _WINDOW_SECONDS = 6.0
 
 def diagnose_lab(lab: str) -> Diagnosis:
     """The present state of a lab. Raises LabError when it does not run."""
-    opened, engine = as_it_is(project(lab)), runtime()
+    return diagnose_project(as_it_is(project(lab)), runtime())
+
+
+def diagnose_project(opened: Project, engine: Runtime) -> Diagnosis:
+    """The present state of a project's lab. Raises LabError when it does not run."""
     found = running.find(engine, opened.name)
     with running.quick_commands(engine, found) as commands:
         ask = partial(commands.run, timeout=10.0)

@@ -15,7 +15,8 @@ from labgen.errors import LabgenError
 from labgen.lab.fault_steps import BIRD_SOCKET, Completed
 
 _WORKERS = 8
-COUNTERS = ("cat", "/proc/net/netstat", "/proc/net/snmp")
+# PID 1 is in the node's network namespace whoever asks.
+COUNTERS = ("cat", "/proc/1/net/netstat", "/proc/1/net/snmp")
 _KERNEL: tuple[tuple[str, ...], ...] = (
     ("ss", "-ltnp"),
     ("ss", "-tin"),

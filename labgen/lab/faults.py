@@ -9,16 +9,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from labgen.design.model import Daemon, Design, Interface, Speaker
+from labgen.design.model import CalicoNode, Daemon, Design, Interface, Router, Speaker
 from labgen.errors import InputError
+from labgen.lab.fault_blocks import (
+    EBGP_AS,
+    Parts,
+    Target,
+    block_both,
+    clear,
+    ebgp,
+    established,
+    in_peer,
+    neighbor,
+    packet_filter,
+    remote_as,
+    unfilter,
+    without_peer,
+)
 from labgen.lab.fault_steps import (
     BIRD_CONFIG_DIRECTORY,
     BIRD_SOCKET,
     NO_PEERS,
     SCRATCH_PID,
-    TABLE,
     Await,
     Command,
     Edit,
@@ -29,32 +42,12 @@ from labgen.lab.fault_steps import (
     listener_gone,
 )
 
-_EBGP_AS = 65000
 _FOUR_OCTET_AS = 4200000001
 _WRONG_HOP = "172.18.0.2"
 _CLUSTER = "244.0.0.1"
 _KEY = "labgen-drill"  # not a secret: it lives for one drill in a sealed lab
 _SECOND_SOCKET = "/var/run/calico/bird-aside.ctl"
 _SECOND_CONFIG = "/run/labgen/fault-second.cfg"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a fault goes: the router, the node that suffers, and the other Calico nodes."""
-
-    router: str
-    router_address: str
-    router_as: int
-    node: str
-    node_address: str
-    others: tuple[tuple[str, str], ...]
-    router_interface: str = "eth1"
-    node_interface: str = "eth1"
-    node_mac: str = ""
-
-    @property
-    def nodes(self) -> tuple[tuple[str, str], ...]:
-        return ((self.node, self.node_address), *self.others)
 
 
 def target_of(design: Design, node: str | None = None) -> Target:
@@ -91,7 +84,7 @@ def _target(design: Design, router: Speaker, node: Speaker, birds: list[Speaker]
 
 def _interface(design: Design, speaker: Speaker) -> Interface:
     """The interface that has a speaker's first address."""
-    nodes = (*design.calico_nodes, *design.routers)
+    nodes: tuple[CalicoNode | Router, ...] = (*design.calico_nodes, *design.routers)
     owned = next(n.interfaces for n in nodes if n.name == speaker.node)
     fitting = (i for i in owned if any(a.ip == speaker.addresses[0] for a in i.addresses))
     return next(fitting, owned[0])
@@ -117,8 +110,8 @@ def plan_of(name: str, target: Target) -> FaultPlan:
 
 def _fault(
     code: str, name: str, observe: str, *, restarts: bool = False
-) -> Callable[[Callable[[Target], _Parts]], Maker]:
-    def register(parts: Callable[[Target], _Parts]) -> Maker:
+) -> Callable[[Callable[[Target], Parts]], Maker]:
+    def register(parts: Callable[[Target], Parts]) -> Maker:
         def maker(target: Target) -> FaultPlan:
             inject, undo = parts(target)
             return FaultPlan(name, code, observe, tuple(inject), tuple(undo), restarts)
@@ -129,119 +122,36 @@ def _fault(
     return register
 
 
-_Parts = tuple[list[Step], list[Command]]
-
-
-# building blocks.
-
-
-def _filter(node: str, *rules: str, hook: str = "input", family: str = "inet") -> Command:
-    """Rules in a table of the fault's own."""
-    body = "\n".join(f"    {rule}" for rule in rules)
-    text = (
-        f"table {family} {TABLE} {{\n  chain {hook} {{\n"
-        f"    type filter hook {hook} priority -300; policy accept;\n{body}\n  }}\n}}\n"
-    )
-    return Command(node, ("nft", "-f", "-"), text)
-
-
-def _unfilter(*nodes: str, family: str = "inet") -> list[Command]:
-    return [Command(n, ("nft", "delete", "table", family, TABLE), tolerant=True) for n in nodes]
-
-
-def _clear(t: Target) -> Command:
-    """End the session now; a fault of the dial shows only at the next one."""
-    return Command(t.router, ("vtysh", "-c", f"clear bgp {t.node_address}"), tolerant=True)
-
-
-def _established(t: Target) -> Await:
-    return Await(
-        t.router,
-        ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
-        r'"bgpState":\s*"Established"',
-        f"session with {t.node}",
-    )
-
-
-def _peer(address: str) -> str:
-    """The start of BIRD's protocol for a peer, up to its neighbor line."""
-    return rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)}) as \d+;"
-
-
-def _remote_as(address: str, asn: int) -> Edit:
-    return Edit(_peer(address), rf"\1 as {asn};")
-
-
-def _in_peer(address: str, *lines: str) -> Edit:
-    """Lines added inside a peer's protocol, after its neighbor line."""
-    inside = "".join(f"\\n  {line}" for line in lines)
-    return Edit(
-        rf"(protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as \d+;)",
-        rf"\1{inside}",
-    )
-
-
-def _without_peer(address: str) -> Edit:
-    """Remove a peer's protocol; its closing brace stands at the start of a line."""
-    return Edit(
-        rf"^protocol bgp \S+ from bgp_template \{{\s*neighbor {re.escape(address)} as"
-        r".*?^\}\n",
-        "",
-    )
-
-
-def _neighbor(t: Target, line: str) -> EditBgp:
-    return EditBgp(t.router, append=(f" neighbor {t.node_address} {line}",))
-
-
-def _ebgp(t: Target, *lines: str, asn: int = _EBGP_AS, policy: bool = False) -> list[Step]:
-    """The router in an AS of its own, and every node told so."""
-    edits = [Edit(rf"^router bgp {t.router_as}$", f"router bgp {asn}")]
-    if policy:
-        edits.append(Edit(r"^ no bgp ebgp-requires-policy\n", ""))
-    birds = [EditBird(n, (_remote_as(t.router_address, asn),)) for n, _ in t.nodes]
-    return [*birds, EditBgp(t.router, tuple(edits), lines)]
-
-
-def _block_both(t: Target, verdict: str) -> _Parts:
-    inject: list[Step] = [
-        _filter(t.router, f"ip saddr {t.node_address} tcp dport 179 {verdict}"),
-        _filter(t.node, f"ip saddr {t.router_address} tcp dport 179 {verdict}"),
-        _clear(t),
-    ]
-    return inject, [*_unfilter(t.router, t.node), _clear(t)]
-
-
 # TCP does not come about.
 
 
 @_fault("G1", "tcp-179-filtered", "SYNs without an answer in both directions")
-def _g1(t: Target) -> _Parts:
-    return _block_both(t, "drop")
+def _g1(t: Target) -> Parts:
+    return block_both(t, "drop")
 
 
 @_fault("G2", "tcp-179-refused", "RST to every SYN")
-def _g2(t: Target) -> _Parts:
-    return _block_both(t, "reject with tcp reset")
+def _g2(t: Target) -> Parts:
+    return block_both(t, "reject with tcp reset")
 
 
 @_fault("G3", "host-unreachable", "ICMP administratively prohibited to every SYN")
-def _g3(t: Target) -> _Parts:
-    return _block_both(t, "reject with icmp type admin-prohibited")
+def _g3(t: Target) -> Parts:
+    return block_both(t, "reject with icmp type admin-prohibited")
 
 
 @_fault("G4", "wrong-remote-as", "NOTIFICATION 2/2 in a loop")
-def _g4(t: Target) -> _Parts:
-    return [EditBird(t.node, (_remote_as(t.router_address, _EBGP_AS),))], []
+def _g4(t: Target) -> Parts:
+    return [EditBird(t.node, (remote_as(t.router_address, EBGP_AS),))], []
 
 
 @_fault("G5", "md5-mismatch", "SYNs with option 19 from the router only, unanswered")
-def _g5(t: Target) -> _Parts:
-    return [_neighbor(t, f"password {_KEY}")], []
+def _g5(t: Target) -> Parts:
+    return [neighbor(t, f"password {_KEY}")], []
 
 
 @_fault("G6", "duplicate-router-id", "NOTIFICATION 2/3", restarts=True)
-def _g6(t: Target) -> _Parts:
+def _g6(t: Target) -> Parts:
     edit = Edit(r"^router id \S+;", f"router id {t.router_address};")
     # BIRD gives a new router id only to protocols that start anew.
     restart = Command(t.node, ("birdc", "-s", BIRD_SOCKET, "restart", "all"), tolerant=True)
@@ -279,9 +189,9 @@ def _end_process(node: str) -> list[Command]:
 
 
 @_fault("G7", "unacceptable-hold-time", "NOTIFICATION 2/6")
-def _g7(t: Target) -> _Parts:
+def _g7(t: Target) -> Parts:
     steps: list[Step] = [
-        EditBird(t.node, (_without_peer(t.router_address),)),
+        EditBird(t.node, (without_peer(t.router_address),)),
         Command(t.node, ("python3", "-c", _speaker(t))),
     ]
     return steps, _end_process(t.node)
@@ -291,11 +201,11 @@ def _g7(t: Target) -> _Parts:
 
 
 @_fault("G8", "hold-timer-expired", "the session ends by its hold timer; one segment repeated")
-def _g8(t: Target) -> _Parts:
+def _g8(t: Target) -> Parts:
     steps: list[Step] = [
-        _neighbor(t, "timers 3 9"),
-        _established(t),
-        _filter(t.node, f"ip saddr {t.router_address} drop"),
+        neighbor(t, "timers 3 9"),
+        established(t),
+        packet_filter(t.node, f"ip saddr {t.router_address} drop"),
         Await(
             t.router,
             ("vtysh", "-c", f"show bgp neighbors {t.node_address} json"),
@@ -303,73 +213,73 @@ def _g8(t: Target) -> _Parts:
             "hold timer expired",
         ),
     ]
-    return steps, _unfilter(t.node)
+    return steps, unfilter(t.node)
 
 
 @_fault("G9", "ebgp-multihop-missing", "the router's data has TTL 1 and dies at a hop")
-def _g9(t: Target) -> _Parts:
-    hop = _filter(t.node, f"ip saddr {t.router_address} ip ttl 1 drop")
-    return [hop, *_ebgp(t)], _unfilter(t.node)
+def _g9(t: Target) -> Parts:
+    hop = packet_filter(t.node, f"ip saddr {t.router_address} ip ttl 1 drop")
+    return [hop, *ebgp(t)], unfilter(t.node)
 
 
 @_fault("G10", "ttl-security-one-sided", "OpenSent and OpenConfirm; what the node sends is dropped")
-def _g10(t: Target) -> _Parts:
-    return _ebgp(t, f" neighbor {t.node_address} ttl-security hops 1"), []
+def _g10(t: Target) -> Parts:
+    return ebgp(t, f" neighbor {t.node_address} ttl-security hops 1"), []
 
 
 @_fault("G11", "ebgp-policy-missing", "Established, (Policy), nothing exchanged")
-def _g11(t: Target) -> _Parts:
-    return _ebgp(t, policy=True), []
+def _g11(t: Target) -> Parts:
+    return ebgp(t, policy=True), []
 
 
 @_fault("G12", "address-family-not-activated", "RST after the OPEN, or NOTIFICATION 2/7")
-def _g12(t: Target) -> _Parts:
+def _g12(t: Target) -> Parts:
     edit = Edit(rf"^(router bgp {t.router_as})$", r"\1\n no bgp default ipv4-unicast")
     return [EditBgp(t.router, (edit,))], []
 
 
 @_fault("G13", "neighbor-not-configured", "RST after the node's OPEN")
-def _g13(t: Target) -> _Parts:
+def _g13(t: Target) -> Parts:
     line = Edit(rf"^ +neighbor {re.escape(t.node_address)} [^\n]*\n", "")
     return [EditBgp(t.router, (line,))], []
 
 
 @_fault("G14", "bgppeer-missing", "RST after the router's OPEN; BIRD: unexpected connect")
-def _g14(t: Target) -> _Parts:
-    return [EditBird(t.node, (_without_peer(t.router_address),))], []
+def _g14(t: Target) -> Parts:
+    return [EditBird(t.node, (without_peer(t.router_address),))], []
 
 
 @_fault("G15", "both-passive", "not one SYN; BIRD says Passive")
-def _g15(t: Target) -> _Parts:
+def _g15(t: Target) -> Parts:
     return [
-        EditBird(t.node, (_in_peer(t.router_address, "passive on;"),)),
-        _neighbor(t, "passive"),
+        EditBird(t.node, (in_peer(t.router_address, "passive on;"),)),
+        neighbor(t, "passive"),
     ], []
 
 
 @_fault(
     "G16", "listen-port-changed", "the node refuses port 179, BIRD listens on 1790", restarts=True
 )
-def _g16(t: Target) -> _Parts:
+def _g16(t: Target) -> Parts:
     moved = EditBird(t.node, append="listen bgp port 1790;\n")
-    shut = _filter(t.router, f"ip saddr {t.node_address} tcp dport 179 reject with tcp reset")
+    shut = packet_filter(t.router, f"ip saddr {t.node_address} tcp dport 179 reject with tcp reset")
     # The listener moves only when no protocol holds it.
     gone = listener_gone(t.node)
-    steps: list[Step] = [EditBird(t.node, (NO_PEERS,)), gone, shut, moved, _clear(t)]
-    return steps, _unfilter(t.router)
+    steps: list[Step] = [EditBird(t.node, (NO_PEERS,)), gone, shut, moved, clear(t)]
+    return steps, unfilter(t.router)
 
 
 # routes.
 
 
 @_fault("G17", "ippool-export-filter", "the peering node has the prefix, the others have not")
-def _g17(t: Target) -> _Parts:
+def _g17(t: Target) -> Parts:
     only = [Edit(rf"^ +neighbor {re.escape(a)} [^\n]*\n", "") for _, a in t.others]
-    edits = (Edit(rf"^router bgp {t.router_as}$", f"router bgp {_EBGP_AS}"), *only)
+    edits = (Edit(rf"^router bgp {t.router_as}$", f"router bgp {EBGP_AS}"), *only)
     network = (" address-family ipv4 unicast", "  network 10.210.0.0/16", " exit-address-family")
-    birds = [EditBird(n, (_without_peer(t.router_address),)) for n, _ in t.others]
+    birds = [EditBird(n, (without_peer(t.router_address),)) for n, _ in t.others]
     return [
-        EditBird(t.node, (_remote_as(t.router_address, _EBGP_AS),)),
+        EditBird(t.node, (remote_as(t.router_address, EBGP_AS),)),
         *birds,
         EditBgp(t.router, edits, network),
     ], []
@@ -378,24 +288,24 @@ def _g17(t: Target) -> _Parts:
 def _unmeshed(t: Target, *more: Edit) -> list[EditBird]:
     """Every node with the router as its only peer."""
     return [
-        EditBird(n, (*(_without_peer(a) for other, a in t.nodes if other != n), *more))
+        EditBird(n, (*(without_peer(a) for other, a in t.nodes if other != n), *more))
         for n, _ in t.nodes
     ]
 
 
 @_fault("G18", "mesh-off-no-reflector", "every session up, nodes without each other's blocks")
-def _g18(t: Target) -> _Parts:
+def _g18(t: Target) -> Parts:
     return list(_unmeshed(t)), []
 
 
 @_fault("G19", "cluster-id-loop", "CLUSTER_LIST with the router's own cluster id")
-def _g19(t: Target) -> _Parts:
+def _g19(t: Target) -> Parts:
     client = t.others[0][1] if t.others else t.router_address
     node = EditBird(
         t.node,
         (
-            _in_peer(t.router_address, f"rr cluster id {_CLUSTER};"),
-            _in_peer(client, "rr client;", f"rr cluster id {_CLUSTER};"),
+            in_peer(t.router_address, f"rr cluster id {_CLUSTER};"),
+            in_peer(client, "rr client;", f"rr cluster id {_CLUSTER};"),
         ),
     )
     family = (
@@ -408,9 +318,9 @@ def _g19(t: Target) -> _Parts:
 
 
 @_fault("G20", "as-path-loop", "AS_PATH with the receiver's own AS")
-def _g20(t: Target) -> _Parts:
-    router = EditBgp(t.router, (Edit(rf"^router bgp {t.router_as}$", f"router bgp {_EBGP_AS}"),))
-    return [*_unmeshed(t, _remote_as(t.router_address, _EBGP_AS)), router], []
+def _g20(t: Target) -> Parts:
+    router = EditBgp(t.router, (Edit(rf"^router bgp {t.router_as}$", f"router bgp {EBGP_AS}"),))
+    return [*_unmeshed(t, remote_as(t.router_address, EBGP_AS)), router], []
 
 
 def _export(address: str, by: str) -> Edit:
@@ -423,7 +333,7 @@ def _export(address: str, by: str) -> Edit:
 
 
 @_fault("G21", "next-hop-unreachable", "NEXT_HOP that the router has no route to")
-def _g21(t: Target) -> _Parts:
+def _g21(t: Target) -> Parts:
     wrong = f"export filter {{ if source = RTS_STATIC then bgp_next_hop = {_WRONG_HOP}; accept; }};"
     return [EditBird(t.node, (_export(t.router_address, wrong),))], []
 
@@ -441,7 +351,7 @@ def _only_static(address: str) -> Edit:
 
 
 @_fault("G22", "maximum-prefix", "NOTIFICATION 6/1")
-def _g22(t: Target) -> _Parts:
+def _g22(t: Target) -> Parts:
     limit = (
         " address-family ipv4 unicast",
         f"  neighbor {t.node_address} maximum-prefix 5",
@@ -454,13 +364,13 @@ def _g22(t: Target) -> _Parts:
 
 
 @_fault("G23", "mtu-black-hole", "full-sized segments repeated, never acknowledged")
-def _g23(t: Target) -> _Parts:
-    hole = _filter(t.router, f"ip saddr {t.node_address} ip length > 1000 drop")
+def _g23(t: Target) -> Parts:
+    hole = packet_filter(t.router, f"ip saddr {t.node_address} ip length > 1000 drop")
     return [
         hole,
         EditBird(t.node, (_only_static(t.router_address),), _many(900)),
-        _clear(t),
-    ], _unfilter(t.router)
+        clear(t),
+    ], unfilter(t.router)
 
 
 _SAVED_RP_FILTER = "/run/labgen/fault-rp-filter"
@@ -485,7 +395,7 @@ _AS_BEFORE = (
 
 
 @_fault("G24", "reverse-path-filter", "SYNs arrive and are dropped; IPReversePathFilter counts")
-def _g24(t: Target) -> _Parts:
+def _g24(t: Target) -> Parts:
     """On one LAN the filter would already drop ARP; a fixed neighbour entry lets the SYN come."""
     entry = ("ip", "neigh", "replace", t.node_address, "lladdr", t.node_mac, "nud", "permanent")
     route = ("ip", "route", "add", f"{t.router_address}/32", "dev", "lo")
@@ -495,21 +405,21 @@ def _g24(t: Target) -> _Parts:
         Command(t.router, (*entry, "dev", t.router_interface)),
         Command(t.node, ("python3", "-c", _STRICT, t.node_interface)),
         Command(t.node, route),
-        _clear(t),
+        clear(t),
     ]
     undo = [
         Command(t.node, back, tolerant=True),
         Command(t.node, ("python3", "-c", _AS_BEFORE, t.node_interface), tolerant=True),
         Command(t.router, forget, tolerant=True),
-        _clear(t),
+        clear(t),
     ]
     return inject, undo
 
 
 @_fault("G25", "four-octet-as", "my AS 23456 without capability 65; NOTIFICATION 2/2")
-def _g25(t: Target) -> _Parts:
+def _g25(t: Target) -> Parts:
     line = f" neighbor {t.node_address} dont-capability-negotiate"
-    return _ebgp(t, line, asn=_FOUR_OCTET_AS), []
+    return ebgp(t, line, asn=_FOUR_OCTET_AS), []
 
 
 _LISTENER = (
@@ -524,20 +434,20 @@ _LISTENER = (
 
 
 @_fault("G26", "port-179-taken", "BIRD: Error: No listening socket", restarts=True)
-def _g26(t: Target) -> _Parts:
+def _g26(t: Target) -> Parts:
     taken = Command(t.node, ("python3", "-c", _LISTENER))
     free: list[Step] = [EditBird(t.node, (NO_PEERS,)), listener_gone(t.node)]
     return [*free, taken, EditBird(t.node)], _end_process(t.node)
 
 
 @_fault("G27", "bfd-mismatch", "BFD single-hop at one end, multihop at the other: never up")
-def _g27(t: Target) -> _Parts:
+def _g27(t: Target) -> Parts:
     bird = EditBird(
         t.node,
-        (_in_peer(t.router_address, "bfd on;"),),
+        (in_peer(t.router_address, "bfd on;"),),
         "protocol bfd labgen_fault { multihop { interval 300 ms; }; }\n",
     )
-    return [bird, _neighbor(t, "bfd")], []
+    return [bird, neighbor(t, "bfd")], []
 
 
 # Graceful restart: a second BIRD in place of the first, which lives on as the node's own.
@@ -582,10 +492,10 @@ def _back(t: Target) -> list[Command]:
 
 
 @_fault("G28", "graceful-restart-stale", "stale routes, peerState NSF")
-def _g28(t: Target) -> _Parts:
+def _g28(t: Target) -> Parts:
     steps = [
         *_aside(t, _second_config(dead_peer=None, asn=t.router_as)),
-        _established(t),
+        established(t),
         Await(
             t.router,
             ("vtysh", "-c", "show bgp ipv4 unicast json"),
@@ -605,6 +515,6 @@ def _spare(t: Target) -> str:
 
 
 @_fault("G29", "graceful-restart-wait", "birdc show status: Wait timer is N/240; no routes")
-def _g29(t: Target) -> _Parts:
+def _g29(t: Target) -> Parts:
     config = _second_config(dead_peer=_spare(t), asn=t.router_as)
-    return [*_aside(t, config, "-R"), _established(t)], _back(t)
+    return [*_aside(t, config, "-R"), established(t)], _back(t)

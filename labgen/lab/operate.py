@@ -36,23 +36,40 @@ def wait_converged(
     is in its kernel. Raises NotReady with what was still missing.
     """  # fmt: skip
 
-    def observe() -> tuple[str, ...]:
-        missing = tuple(m for s in design.speakers for m in _missing(design, s, commands))
-        tell(f"{len(missing)} to go" if missing else "all there")
-        return missing
+    # One speaker at a time, cheap questions first: whoever waits must not take the processor from
+    # those it waits for. vtysh is the dearest, so FRR comes last.
+    waiting = sorted(design.speakers, key=lambda s: s.daemon is Daemon.FRR)
+
+    def observe() -> list[str]:
+        while waiting:
+            tell(f"waiting for {waiting[0].node}")
+            lacking = _lacking(design, waiting[0], commands)
+            if lacking:
+                return lacking
+            waiting.pop(0)
+        return []
+
+    def everything(_: list[str]) -> str:
+        missing = [m for s in waiting for m in _missing(design, s, commands)]
+        return "; ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
 
     wait_until(
         observe,
-        lambda missing: not missing,
+        lambda lacking: not lacking,
         deadline=deadline,
         what=f"lab {design.name}: every session Established, every route in the kernel",
         interval=0.1,
-        describe=lambda missing: "; ".join(missing[:5]) + (" …" if len(missing) > 5 else ""),
+        describe=everything,
     )
 
 
+def _lacking(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
+    """What a speaker lacks: its routes, which is quickly asked, and then its sessions."""
+    return _routes_lacking(design, speaker, commands) or _missing(design, speaker, commands)
+
+
 def _missing(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
-    """What a speaker lacks. Its routes are asked for only when its sessions stand."""
+    """Everything that a speaker lacks. Routes are named only where all sessions stand."""
     wanted = {
         s.other(speaker.node).address
         for s in design.sessions_of(speaker.node)
@@ -60,8 +77,12 @@ def _missing(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
     }
     up = {a for a in wanted if a in _established(speaker, commands)} if wanted else set()
     lacking = [f"{speaker.node}: no session with {a}" for a in sorted(wanted - up, key=str)]
-    if lacking or speaker.node in design.forecast.unforeseen:
-        return lacking
+    return lacking or _routes_lacking(design, speaker, commands)
+
+
+def _routes_lacking(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
+    if speaker.node in design.forecast.unforeseen:
+        return []
     expected = {r.prefix for r in design.forecast.routes.get(speaker.node, ()) if r.in_kernel}
     there = _installed(expected, speaker, commands)
     return [f"{speaker.node}: no route to {p}" for p in sorted(expected - there, key=str)]

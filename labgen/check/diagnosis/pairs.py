@@ -24,13 +24,17 @@ class Role(Enum):
 
 @dataclass(slots=True)
 class Pair:
-    """`ends` is sorted. `sessions` has one element for each capture that saw the pair."""
+    """`ends` is sorted. `sessions` has one element for each capture that saw the pair.
+
+    `capture_end` is when the last conversation of that capture ended, whoever's, in nanoseconds.
+    """
 
     ends: tuple[Address, Address]
     sessions: list[WireSession] = field(default_factory=list)
     reports: list[PeerReport] = field(default_factory=list)
     events: list[LogEvent] = field(default_factory=list)
-    ends_ns: dict[int, int] = field(default_factory=dict)
+    conversations: tuple[Conversation, ...] = ()
+    capture_end: int = 0
 
     @property
     def subject(self) -> str:
@@ -39,19 +43,15 @@ class Pair:
     def other(self, address: Address) -> Address:
         return self.ends[1] if address == self.ends[0] else self.ends[0]
 
-    @property
-    def conversations(self) -> tuple[Conversation, ...]:
-        """Those of the capture that saw most of the pair."""
-        return self._best.conversations if self._best else ()
+    def add(self, session: WireSession, end: int) -> None:
+        """Another capture's view of the pair; `conversations` are those of the fullest view."""
+        self.sessions.append(session)
+        if _messages(session.conversations) >= _messages(self.conversations):
+            self.conversations, self.capture_end = session.conversations, end
 
-    @property
-    def capture_end(self) -> int:
-        """When the last conversation of that capture ended, whoever's; nanoseconds."""
-        return self.ends_ns.get(id(self._best), 0)
 
-    @property
-    def _best(self) -> WireSession | None:
-        return max(self.sessions, key=lambda s: len(s.messages), default=None)
+def _messages(conversations: tuple[Conversation, ...]) -> int:
+    return sum(len(c.messages) for c in conversations)
 
 
 @dataclass(slots=True)
@@ -93,9 +93,8 @@ def build(facts: Facts, *, history: bool = True) -> Scene:
     for capture in facts.captures:
         end = max((c.last.time_ns for s in capture.sessions for c in s.conversations), default=0)
         for session in capture.sessions:
-            seen = pair(*session.addresses)
-            seen.sessions.append(session)
-            seen.ends_ns[id(session)] = end
+            # A capture that still runs has no end that could be a teardown.
+            pair(*session.addresses).add(session, end if history else 0)
     roles = _roles(facts)
     locals_ = _Locals(facts, roles)
     for report in facts.peers:

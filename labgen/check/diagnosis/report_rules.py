@@ -34,6 +34,13 @@ _BY_SAID = {
     Said.HOLD_EXPIRED: "hold-timer-expired",
     Said.MAXIMUM_PREFIX: "maximum-prefix",
 }
+_SAYS_NOTHING = {
+    Said.STARTED,
+    Said.SESSION_STARTED,
+    Said.UP,
+    Said.DOWN,
+    Said.WAITING_FOR_NEXT_HOP,
+}
 
 
 def causes(scene: Scene) -> Iterator[Cause]:
@@ -160,7 +167,9 @@ def _unexplained(scene: Scene, report: PeerReport) -> bool:
     """A router's peer that is down for no reason it knows of: neither waiting nor stale."""
     same = [r for r in scene.facts.peers if r.address == report.address]
     explained = any(r.peer_state or r.last_reset == "Waiting for NHT" for r in same)
-    logged = any(e.peer == report.address and e.said is not Said.UP for e in scene.facts.events)
+    logged = any(
+        e.peer == report.address and e.said not in _SAYS_NOTHING for e in scene.facts.events
+    )
     stale = any(r.stale for r in scene.facts.routes)
     # A capture that does not show the pair shows that nobody dials: a filter is not the cause.
     return not (explained or logged or stale or scene.facts.captures)

@@ -8,19 +8,18 @@ connections at start are ordinary (RFC 4271 section 6.8).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from labgen.bgp.capabilities import FourOctetAs, GracefulRestart
 from labgen.bgp.conversation import Conversation, FlowFacts, WireMessage
 from labgen.bgp.messages import Notification, Open
+from labgen.check.diagnosis import stall_rules
 from labgen.check.diagnosis.attempts import Outcome, code, ended, errors, on_purpose, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
-from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
+from labgen.check.diagnosis.pairs import Pair, Scene, at
 from labgen.evidence import Address
 
 AS_TRANS = 23456  # RFC 6793 section 9
 _LARGE = 576  # octets: above what OPEN and KEEPALIVE need, below any full-sized segment
-_INITIAL_TTLS = {32, 64, 128, 255}
 
 
 def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
@@ -33,9 +32,9 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
         return
     yield from _notifications(scene, pair, result.tail)
     yield from _died(scene, pair, result)
-    yield from _stalled(scene, pair, result)
-    yield from _reset(scene, pair, result)
-    yield from _icmp(pair, result.tail)
+    yield from stall_rules.stalled(scene, pair, result)
+    yield from stall_rules.reset(scene, pair, result)
+    yield from stall_rules.icmp(pair, result.tail)
 
 
 def _flaps(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
@@ -47,9 +46,6 @@ def _flaps(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
         elif not ended(conversation):
             yield from _silence(pair, conversation)
         yield from _black_hole(pair, (conversation,))
-
-
-# NOTIFICATION.
 
 
 def _notifications(
@@ -210,9 +206,6 @@ def _bfd_in_logs(scene: Scene, pair: Pair) -> bool:
     return configured or any(e.said.name == "BFD_DOWN" for e in scene.facts.events)
 
 
-# established, then silence.
-
-
 def _died(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
     last = result.last_established
     if last is None or any(not on_purpose(n) for n in errors(last)):
@@ -316,152 +309,3 @@ def _stayed_away(pair: Pair, address: Address, since_ns: int) -> bool:
     """Its host answers with RST at the most, and it dials nobody itself: the daemon is gone."""
     later = [c for c in pair.conversations if c.first.time_ns > since_ns]
     return all(c.refused and c.server.address == address for c in later)
-
-
-# handshakes that lead nowhere.
-
-
-def _stalled(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
-    for conversation in result.stalled():
-        yield from _stall(scene, pair, conversation)
-
-
-def _stall(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
-    expired = [
-        e
-        for e in conversation.icmp_errors
-        if (e.type, e.code) in ((11, 0), (3, 0))
-        and e.type in (11, 3)
-        and "exceed" in e.name.lower()
-    ]
-    for address in pair.ends:
-        mine, other = conversation.of(address), conversation.of(pair.other(address))
-        dying = 1 in mine.data_ttls and (mine.unacknowledged or mine.retransmissions)
-        if dying or expired:
-            lines = [at(e.seen, f"ICMP {e.name} from {e.sender}") for e in expired[:3]]
-            lines += (
-                [at(mine.last_data, f"{address} sends its data with TTL 1")]
-                if mine.last_data and dying
-                else []
-            )
-            yield decided(
-                "ebgp-multihop-missing",
-                pair.subject,
-                Rank.SILENT,
-                f"The handshake completes, but {scene.name(address)} sends its data with TTL 1, "
-                "which dies at the first hop.",
-                tuple(lines),
-            )
-            return
-        if 255 in mine.data_ttls and _not_heard(other) and _low(other):
-            yield _gtsm(scene, pair, conversation, address)
-            return
-    yield from _mute(scene, pair, conversation)
-
-
-def _not_heard(flow: FlowFacts) -> bool:
-    return bool(flow.unacknowledged and flow.retransmissions)
-
-
-def _low(flow: FlowFacts) -> bool:
-    return bool(flow.data_ttls) and max(flow.data_ttls) < 254
-
-
-def _gtsm(scene: Scene, pair: Pair, conversation: Conversation, address: Address) -> Cause:
-    other = pair.other(address)
-    flow = conversation.of(other)
-    lines = [
-        at(
-            r.last,
-            f"{other} sent the same {r.length} octets {r.times + 1} times with TTL "
-            f"{max(flow.data_ttls)}, never acknowledged",
-        )
-        for r in flow.retransmitted[:2]
-    ]
-    lines += [
-        str(c.quote)
-        for c in scene.facts.counters
-        if c.name == "TcpExtTCPMinTTLDrop" and c.value > 0
-    ]
-    return decided(
-        "ttl-security-one-sided",
-        pair.subject,
-        Rank.SILENT,
-        f"{scene.name(address)} sends TTL 255 and takes nothing that {other} sends with TTL "
-        f"{max(flow.data_ttls)}: TTL security is on at {address} only.",
-        tuple(lines),
-    )
-
-
-def _mute(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
-    """The server takes the connection and its OPEN never arrives: what its TTL tells."""
-    hops = [ttl for ttl in conversation.from_server.handshake_ttls if ttl not in _INITIAL_TTLS]
-    server = conversation.server.address
-    if conversation.from_server.octets or not hops:
-        return
-    yield possible(
-        "ebgp-multihop-missing",
-        pair.subject,
-        Rank.SILENT,
-        f"{scene.name(server)} is behind a hop (its SYN-ACK arrives with TTL {hops[0]}), takes "
-        "the connection, and nothing that it sends afterwards arrives.",
-        (at(conversation.last, f"last packet; {server} has sent no data"),),
-        "a capture on the router's side (TTL 1, ICMP time exceeded), or its `show ip bgp nexthop`",
-    )
-
-
-# connection reset or closed after the OPEN.
-
-
-def _reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
-    if any(errors(c) for c in result.tail):
-        return  # the NOTIFICATION says more than the resets around it
-    for address in pair.ends:
-        found = result.reset_by(address)
-        if not found:
-            continue
-        other = pair.other(address)
-        lines = tuple(
-            at(seen, f"{sender.address} resets the connection after the OPEN of {other}")
-            for c in found
-            for sender, seen in islice(c.resets, 1)
-        )[:3]
-        if scene.role(address) is Role.CALICO:
-            yield possible(
-                "bgppeer-missing",
-                pair.subject,
-                Rank.RESET,
-                f"{scene.name(address)} takes the connection of {other}, and resets it after the "
-                "OPEN: it has no peer with that address.",
-                lines,
-                "BIRD's log (`Unexpected connect from unknown address`) or calicoctl get bgppeer",
-            )
-        else:
-            yield possible(
-                "neighbor-not-configured",
-                pair.subject,
-                Rank.RESET,
-                f"{scene.name(address)} takes the connection of {other}, and resets it after the "
-                "OPEN: it has no such neighbor, or the neighbor is shut down or has no address "
-                "family.",
-                lines,
-                "the router's `show running-config`: is the address a neighbor, and activated?",
-            )
-
-
-def _icmp(pair: Pair, tail: tuple[Conversation, ...]) -> Iterator[Cause]:
-    for conversation in tail:
-        for error in conversation.icmp_errors:
-            if (
-                error.type in (1, 3)
-                and "fragmentation" not in error.name.lower()
-                and error.mtu is None
-            ):
-                yield decided(
-                    "host-unreachable",
-                    pair.subject,
-                    Rank.UNANSWERED,
-                    f"{error.sender} answers the connection attempt with ICMP {error.name}.",
-                    (at(error.seen, f"ICMP {error.name} from {error.sender}"),),
-                )
-                return
