@@ -165,8 +165,8 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> InputError:
 def _probes(project: Project, places: Places) -> Iterator[InputError]:
     for name, probe in project.loaded.spec.probes.items():
         keys: KeyPath = ("probes", name)
-        if probe.from_ not in places.pods:
-            error = _unknown("pod", probe.from_, places.pods)
+        if probe.from_ not in places.names:
+            error = _unknown("node or pod", probe.from_, places.names)
             yield _at(project, (*keys, "from"), f"probes.{name}", error)
         try:
             places.endpoint(probe.to)

@@ -53,7 +53,7 @@ class Samples:
 
 
 def parse(text: str, source: str) -> Samples:
-    """A journal as `images/pod/probe.py` writes it; a line that is not complete yet is left out.
+    """A journal as `images/shared/probe.py` writes it; a line that is not complete yet is left out.
 
     Raises ParseError for anything else.
     """

@@ -1,4 +1,7 @@
-"""Probes of a running lab: one process per pod that probes, its journal read as it grows.
+"""Probes of a running lab: one process per node that probes, its journal read as it grows.
+
+The program (`images/shared/probe.py`) goes in by standard input, so any node with a Python can
+probe: pods, Calico nodes, the BIG-IP's stand-in, whichever image the lab was deployed with.
 
 The journal stands inside the container: a pod's own directory is bound read-only, and a lab that
 containerlab deployed has no other. The process belongs to the container, so it ends with it; it
@@ -9,10 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from labgen import images
 from labgen.errors import LabError, LabgenError
 from labgen.lab.wait import wait_until
 from labgen.rehearsal.outages import Sample, parse
@@ -22,15 +28,24 @@ if TYPE_CHECKING:
     from labgen.runtime.protocol import Completed
     from labgen.spec.stages import Probe
 
-PROGRAM = "/opt/labgen/probe.py"
+PROGRAM = Path(images.__file__).parent / "shared" / "probe.py"
+TICKS = 100  # USER_HZ, in which proc(5) counts CPU time: 100 on every architecture of Linux
 ANSWER_SECONDS = 0.5  # a SYN that is lost is sent again after 1 s (RFC 6298): never an answer here
 DECIDED_SECONDS = 10.0  # a busy machine may keep the process waiting
 
 
 class Run(Protocol):
-    """Runs a command in a pod and waits for its end."""
+    """Runs a command in a node and waits for its end."""
 
     def __call__(self, node: str, argv: Sequence[str]) -> Completed: ...
+
+
+class Start(Protocol):
+    """Runs a command inside a node's own container, with something to read."""
+
+    def __call__(
+        self, node: str, argv: Sequence[str], *, stdin: bytes | None = None
+    ) -> Completed: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +54,7 @@ class Flow:
 
     name: str
     number: int
-    pod: str
+    node: str
     kind: str
     address: Address
     port: int
@@ -63,7 +78,7 @@ def flows_of(probes: Mapping[str, Probe], places: Places) -> tuple[Flow, ...]:
 
 @dataclass(slots=True)
 class _Journal:
-    pod: str
+    node: str
     path: str
     pid: str
     octets: int = 0
@@ -78,16 +93,18 @@ class Probing:
     run: Run
     journals: list[_Journal] = field(default_factory=list)
     samples: dict[int, list[Sample]] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    """Per node, once the probes have ended: the share of one core that they took."""
 
     def read(self) -> None:
         """What the journals have gained."""
         for journal in self.journals:
             text = self.run(
-                journal.pod, ("tail", "-c", f"+{journal.octets + 1}", journal.path)
+                journal.node, ("tail", "-c", f"+{journal.octets + 1}", journal.path)
             ).check().stdout  # fmt: skip
             whole = text[: text.rfind("\n") + 1]
             journal.octets += len(whole)
-            found = parse(whole, f"{journal.pod}: {journal.path}")
+            found = parse(whole, f"{journal.node}: {journal.path}")
             journal.decided_ns = max(journal.decided_ns, found.decided_ns)
             for sample in found.samples:
                 self.samples.setdefault(sample.flow, []).append(sample)
@@ -112,25 +129,34 @@ class Probing:
 
 
 @contextlib.contextmanager
-def probing(flows: Sequence[Flow], start: Run, run: Run, *, seconds: float) -> Iterator[Probing]:
+def probing(flows: Sequence[Flow], start: Start, run: Run, *, seconds: float) -> Iterator[Probing]:
     """The flows probed while the block runs, `seconds` at the most.
 
-    `start` must put the process into the pod's own container (the engine's exec does), `run` may
-    be any quick command. Raises LabError when a pod cannot probe.
+    `start` must put the process into the node's own container (the engine's exec does), `run` may
+    be any quick command. Raises LabError when a node cannot probe.
     """
     probes = Probing(tuple(flows), run)
+    began = time.monotonic()
     try:
-        for pod in dict.fromkeys(flow.pod for flow in flows):
-            own = [flow.argument for flow in flows if flow.pod == pod]
+        for node in dict.fromkeys(flow.node for flow in flows):
+            own = [flow.argument for flow in flows if flow.node == node]
             path = f"/tmp/labgen-probe-{secrets.token_hex(4)}"  # noqa: S108 - in the container
-            argv = ("python3", "-I", "-S", PROGRAM, path, f"{seconds:.0f}", f"{ANSWER_SECONDS}")
-            done = start(pod, (*argv, *own)).check()
+            argv = ("python3", "-I", "-S", "-", path, f"{seconds:.0f}", f"{ANSWER_SECONDS}", *own)
+            done = start(node, argv, stdin=PROGRAM.read_bytes()).check()
             if not done.stdout.strip().isdigit():
-                raise LabError(f"pod {pod} does not probe: {done.stdout or done.stderr}")
-            probes.journals.append(_Journal(pod, path, done.stdout.strip()))
+                raise LabError(f"node {node} does not probe: {done.stdout or done.stderr}")
+            probes.journals.append(_Journal(node, path, done.stdout.strip()))
         yield probes
     finally:
         for journal in probes.journals:
-            with contextlib.suppress(LabgenError):  # the pod is gone, and its probes with it
-                start(journal.pod, ("kill", journal.pid))
-                start(journal.pod, ("rm", "-f", journal.path))
+            with contextlib.suppress(LabgenError):  # the node is gone, and its probes with it
+                stat = start(journal.node, ("cat", f"/proc/{journal.pid}/stat")).stdout
+                probes.cost[journal.node] = _cpu_seconds(stat) / (time.monotonic() - began)
+                start(journal.node, ("kill", journal.pid))
+                start(journal.node, ("rm", "-f", journal.path))
+
+
+def _cpu_seconds(stat: str) -> float:
+    """User and system time of /proc/PID/stat (proc(5)): fields 14 and 15."""
+    fields = stat.rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:13]) / TICKS

@@ -86,15 +86,17 @@ def rehearse(
             results = play(on, stages)
     notes = _notes(runs, lab, results[0].outcome is Outcome.FAIL and bool(stages[0].name))
     return Rehearsal(project.name, results, time.monotonic() - start, not runs,
-                     0.0 if runs else deployed, notes)  # fmt: skip
+                     0.0 if runs else deployed, notes, tuple(probes.cost.items()))  # fmt: skip
 
 
-def _started(lab: LiveLab, pod: str, argv: Sequence[str]) -> Completed:
-    """By the engine's exec, which puts the process into the pod's own container."""
-    container = lab.site.containers().get(pod)
+def _started(
+    lab: LiveLab, node: str, argv: Sequence[str], *, stdin: bytes | None = None
+) -> Completed:
+    """By the engine's exec, which puts the process into the node's own container."""
+    container = lab.site.containers().get(node)
     if container is None:
-        raise LabError(f"lab {lab.project.name} has no node {pod}")
-    return lab.site.runtime.run(container.name, argv)
+        raise LabError(f"lab {lab.project.name} has no node {node}")
+    return lab.site.runtime.run(container.name, argv, stdin=stdin)
 
 
 def _notes(runs: bool, lab: LiveLab, broken: bool) -> tuple[str, ...]:

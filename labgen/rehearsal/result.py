@@ -46,7 +46,7 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A whole rehearsal of a lab."""
+    """A whole rehearsal of a lab. `probe_cost` is each probing node's share of one core."""
 
     lab: str
     stages: tuple[StageResult, ...]
@@ -54,6 +54,7 @@ class Rehearsal:
     deployed: bool
     deploy_seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    probe_cost: tuple[tuple[str, float], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -69,6 +70,7 @@ class Rehearsal:
             "deploy-seconds": round(self.deploy_seconds, 3),
             "stages": [_stage(stage) for stage in self.stages],
             "notes": list(self.notes),
+            "probe-cost": {node: round(share, 4) for node, share in self.probe_cost},
         }
 
 

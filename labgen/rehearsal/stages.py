@@ -143,11 +143,13 @@ def _losses(on: Stageplay, end: int) -> tuple[tuple[Loss, ...], tuple[str, ...]]
 
 
 def path_of(flow: Flow, places: Places) -> Path:
-    """What a flow depends on; a Service's flows end at its pods, wherever they are."""
-    source = places.pods[flow.pod]
-    nodes = {source.spec.node_name, places.node_of_address(flow.address)}
-    addresses = {places.speakers[n] for n in nodes if n in places.speakers}
-    return Path((flow.address, source.addresses[0]),
+    """What a flow depends on. A Service's flows end at its pods, wherever they are."""
+    pod = places.pods.get(flow.node)
+    source = pod.addresses[0] if pod is not None else places.speakers.get(flow.node)
+    near = pod.spec.node_name if pod is not None else flow.node
+    nodes = (near, places.node_of_address(flow.address))
+    addresses = [places.speakers.get(n) for n in nodes if n is not None]
+    return Path(tuple(a for a in (flow.address, source) if a is not None),
                 frozenset(a for a in addresses if a is not None))  # fmt: skip
 
 

@@ -27,6 +27,9 @@ def lines(result: Rehearsal, style: Style = plain) -> list[str]:
     for stage in result.stages:
         found += [*stage_lines(stage, style), ""]
     found += [f"note: {note}" for note in result.notes]
+    if result.probe_cost:
+        shares = ", ".join(f"{node} {share:.1%}" for node, share in result.probe_cost)
+        found.append(f"probes took of one core: {shares}")
     done = sum(s.outcome is Outcome.PASS for s in result.stages)
     up = f", {result.deploy_seconds:.1f} s of them to deploy" if result.deployed else ""
     verdict = "PASS" if result.passed else "FAIL"

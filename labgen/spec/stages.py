@@ -86,9 +86,9 @@ class Thresholds(Strict):
 
 
 class Probe(Thresholds):
-    """One flow that is probed through all stages, from inside a pod."""
+    """One flow that is probed through all stages, from inside the lab."""
 
-    from_: Name = Field(alias="from", description="the pod that probes")
+    from_: Name = Field(alias="from", description="the pod (or node) that probes")
     to: Target
     kind: Kind = "icmp"
     rate: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(100, description="per second")

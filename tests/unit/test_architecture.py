@@ -72,6 +72,7 @@ MAY_IMPORT = {
         "calico",
         "kubernetes",
         "yaml_source",
+        "images",
     },
 }
 FACES = {"cli", "pytest_plugin", "__init__", "__main__"}

@@ -138,7 +138,7 @@ BAD = [
     (stage(expect="traffic: [{from: nobody, to: {pod: shell}}]"), r"no node or pod `nobody`"),
     (stage(expect="traffic: [{from: shell, to: {cluster: a, service: x}}]"), r"default/x"),
     (stage(expect="traffic: [{from: shell, to: {cluster: a, app: x}}]"), r"app=x"),
-    ("probes: {f: {from: nobody, to: {pod: shell}}}\n" + stage(), r"no pod `nobody`"),
+    ("probes: {f: {from: nobody, to: {pod: shell}}}\n" + stage(), r"no node or pod `nobody`"),
     ("probes: {f: {from: shell, to: {pod: nobody}}}\n" + stage(), r"no pod `nobody`"),
 ]  # fmt: skip
 

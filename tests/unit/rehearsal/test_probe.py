@@ -18,7 +18,7 @@ import pytest
 from labgen.lab.wait import wait_until
 from labgen.rehearsal.outages import Sample, parse
 
-PROGRAM = Path(__file__).parents[3] / "labgen/images/pod/probe.py"
+PROGRAM = Path(__file__).parents[3] / "labgen/images/shared/probe.py"
 
 
 @pytest.fixture
@@ -57,8 +57,10 @@ def silent() -> Iterator[int]:
 
 
 def start(path: Path, *flows: str, seconds: str = "20", timeout: str = "0.2") -> int:
-    argv = [sys.executable, "-I", "-S", str(PROGRAM), str(path), seconds, timeout, *flows]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20)
+    argv = [sys.executable, "-I", "-S", "-", str(path), seconds, timeout, *flows]
+    done = subprocess.run(
+        argv, input=PROGRAM.read_text(), capture_output=True, text=True, check=True, timeout=20
+    )
     return int(done.stdout)
 
 

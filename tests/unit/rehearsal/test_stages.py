@@ -266,8 +266,9 @@ def staged(*stages: Mapping[str, Any]) -> Any:
 
 
 def played(lab: MadeUpLab, spec: Any, probes: Probing | None = None, clock: Any = None) -> Any:
-    on = Stageplay(lab, spec, Texts(PROJECT.loaded), Silence(),  # type: ignore[arg-type]
-                   probes or Probing((), lab.run), lambda: Capture(()), now=clock or Clock())  # fmt: skip
+    probes = probes or Probing((), lab.run)
+    on = Stageplay(lab, spec, Texts(PROJECT.loaded), Silence(), probes,  # type: ignore[arg-type]
+                   lambda: Capture(()), now=clock or Clock())  # fmt: skip
     return play(on, spec.stages)
 
 
@@ -352,9 +353,11 @@ def test_a_page_holds_no_markup_of_the_users() -> None:
 def test_probes_are_started_read_and_taken_away() -> None:
     started: list[tuple[str, ...]] = []
 
-    def start(node: str, argv: Sequence[str]) -> Completed:
+    def start(node: str, argv: Sequence[str], *, stdin: bytes | None = None) -> Completed:
         started.append((node, *argv))
-        return Completed(node, tuple(argv), 0, "77\n" if argv[0] == "python3" else "", "")
+        said = {"python3": "77\n", "cat": f"77 (a b) S {'0 ' * 10}20 10 0\n"}.get(argv[0], "")
+        assert (stdin is not None) is (argv[0] == "python3")
+        return Completed(node, tuple(argv), 0, said, "")
 
     def run(node: str, argv: Sequence[str]) -> Completed:
         text = "0 1000 5\n= 2000\n0 3000" if argv[2] == "+1" else "= 4000\n"
@@ -365,12 +368,13 @@ def test_probes_are_started_read_and_taken_away() -> None:
         probes.read_until(3500)
         assert probes.of(flows[0]) == (Sample(0, 1000, 5),)
         assert probes.journals[0].octets == len("0 1000 5\n= 2000\n") + len("= 4000\n")
-    assert [call[1] for call in started] == ["python3", "kill", "rm"]
+    assert [call[1] for call in started] == ["python3", "cat", "kill", "rm"]
+    assert probes.cost["shell-a"] > 0.3
     assert started[0][0] == "shell-a"
 
 
 def test_probes_that_cannot_start_are_no_silence() -> None:
-    def start(node: str, argv: Sequence[str]) -> Completed:
+    def start(node: str, argv: Sequence[str], *, stdin: bytes | None = None) -> Completed:
         return Completed(node, tuple(argv), 2, "", "no such file")
 
     flows = flows_of(PROJECT.loaded.spec.probes, PLACES)[:1]

@@ -1,10 +1,10 @@
 """Probe other pods: ICMP echo, TCP connect or HTTP GET, many times a second, and note each answer.
 
-    probe.py FILE SECONDS TIMEOUT FLOW...      FLOW = NUMBER,KIND,ADDRESS,PORT,RATE
+    python3 - FILE SECONDS TIMEOUT FLOW... < probe.py      FLOW = NUMBER,KIND,ADDRESS,PORT,RATE
 
-It puts itself into the background and prints its process id. One process serves every flow of a
-pod; sockets never block. Lines of FILE, times in nanoseconds of CLOCK_REALTIME (the clock of the
-lab's captures):
+It comes by standard input, so it runs wherever there is a Python. It puts itself into the
+background and prints its process id. One process serves every flow of a node; sockets never block.
+Lines of FILE, times in nanoseconds of CLOCK_REALTIME (the clock of the lab's captures):
 
     NUMBER SENT RTT_US     answered, RTT in microseconds
     NUMBER SENT -r         refused; -u unreachable; -t no answer within TIMEOUT seconds; -e other
