@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labgen.spec.stages import Probe
 
 PROGRAM = Path(images.__file__).parent / "shared" / "probe.py"
+JOURNAL = "/tmp/labgen-probe-"  # noqa: S108 - in the container, where nobody else is
 TICKS = 100  # USER_HZ, in which proc(5) counts CPU time: 100 on every architecture of Linux
 ANSWER_SECONDS = 0.5  # a SYN that is lost is sent again after 1 s (RFC 6298): never an answer here
 DECIDED_SECONDS = 10.0  # a busy machine may keep the process waiting
@@ -140,7 +141,9 @@ def probing(flows: Sequence[Flow], start: Start, run: Run, *, seconds: float) ->
     try:
         for node in dict.fromkeys(flow.node for flow in flows):
             own = [flow.argument for flow in flows if flow.node == node]
-            path = f"/tmp/labgen-probe-{secrets.token_hex(4)}"  # noqa: S108 - in the container
+            # a rehearsal that was killed left its probes: without their journal they end
+            start(node, ("sh", "-c", f"rm -f {JOURNAL}*"))
+            path = f"{JOURNAL}{secrets.token_hex(4)}"
             argv = ("python3", "-I", "-S", "-", path, f"{seconds:.0f}", f"{ANSWER_SECONDS}", *own)
             done = start(node, argv, stdin=PROGRAM.read_bytes()).check()
             if not done.stdout.strip().isdigit():

@@ -124,12 +124,25 @@ def equal_as(spec: Path) -> None:
     path.write_text(text.replace("asNumber: 64513", "asNumber: 64512"))
 
 
+def no_patience(spec: Path) -> None:
+    """The guide's own claim as the limit."""
+    text = spec.read_text()
+    assert text.count("max_gap: 5s") == 1
+    spec.write_text(text.replace("max_gap: 5s", "max_gap: 1s"))
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "stage", "told"),
     [
         ("pools", no_disabled_pools, STAGES[-1], r"FIB: routes of cluster-a\S* to 10.21[01]|RIB: "),
         ("ids", equal_cluster_ids, STAGES[2], r"UPDATE: CLUSTER_LIST at cluster-b.*244\.0\.0\.1$"),
         ("mesh", mesh_off_first, STAGES[2], r"UPDATE: CLUSTER_LIST.*no reflected path$"),
+        (
+            "gap",
+            no_patience,
+            STAGES[1],
+            r"TRAFFIC: loss of b-\S+: expected no gap longer than 1000 ms",
+        ),
         ("as", equal_as, STAGES[1], r"OPEN: AS of cluster-b: expected AS 64513.*64512"),
     ],
 )

@@ -368,7 +368,7 @@ def test_probes_are_started_read_and_taken_away() -> None:
         probes.read_until(3500)
         assert probes.of(flows[0]) == (Sample(0, 1000, 5),)
         assert probes.journals[0].octets == len("0 1000 5\n= 2000\n") + len("= 4000\n")
-    assert [call[1] for call in started] == ["python3", "cat", "kill", "rm"]
+    assert [call[1] for call in started] == ["sh", "python3", "cat", "kill", "rm"]
     assert probes.cost["shell-a"] > 0.3
     assert started[0][0] == "shell-a"
 
