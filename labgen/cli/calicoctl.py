@@ -51,14 +51,21 @@ def calicoctl(
 
 
 def running_project(lab: str | None) -> Project:
-    """The project that LAB names, or that of the one lab that runs."""
-    from labgen.cli.common import project
+    """The project that LAB names, or that of the one lab that runs, as it is now."""
+    from labgen.lab.current import open_current
     from labgen.lab.operate import specs_of_running
+    from labgen.spec.load import find
 
-    if lab is not None:
-        return project(lab)
+    path = find(lab) if lab is not None else None
+    if path is not None:
+        return open_current(path)
     labs = specs_of_running(runtime())
-    if len(labs) != 1:
-        known = ", ".join(sorted(labs)) or "none"
+    if lab is None and len(labs) == 1:
+        return open_current(next(iter(labs.values())))
+    known = ", ".join(sorted(labs)) or "none"
+    if lab is None:
         raise InputError("which lab?", hint=f"name it with --lab; running: {known}")
-    return project(next(iter(labs)))
+    if lab not in labs:
+        raise InputError(f"{lab}: no lab spec, and no lab of that name runs",
+                         hint=f"running: {known}")  # fmt: skip
+    return open_current(labs[lab])

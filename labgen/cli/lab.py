@@ -30,6 +30,7 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
     """
     from functools import partial
 
+    from labgen.lab.current import begin
     from labgen.lab.deploy import deploy as bring_up
     from labgen.lab.operate import wait_converged
 
@@ -51,6 +52,8 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
             progress=line.event,
             reconfigure=reconfigure,
         )
+        if done.changed:
+            begin(opened)
         nodes, sessions = len(opened.plan.nodes), len(opened.design.sessions)
         verb = "is up" if done.changed else "runs already"
         line.finish(f"lab {opened.name} {verb}: {nodes} nodes, {sessions} sessions")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from labgen.errors import InputError
-from labgen.lab.current import as_it_is
+from labgen.lab.current import as_it_is, begin
 from labgen.lab.deploy import deploy
 from labgen.lab.destroy import destroy
 from labgen.lab.operate import specs_of_running, wait_converged
@@ -50,6 +50,8 @@ def attached(
         progress=progress,
     )
     try:
+        if done.changed:
+            begin(project)
         yield project if done.changed else as_it_is(project)
     finally:
         if done.changed and not keep:

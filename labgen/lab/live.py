@@ -33,8 +33,9 @@ from labgen.lab.clusters import ClusterStore, LiveState
 from labgen.lab.current import current_design, design_of
 from labgen.lab.datastore_files import manifests, real_stamps
 from labgen.lab.lock import locked
+from labgen.lab.operate import CONVERGED_SECONDS, wait_converged
 from labgen.lab.progress import Event, silent
-from labgen.lab.project import Project, marks_of
+from labgen.lab.project import Project, marks_of, open_project
 from labgen.lab.site import Site
 from labgen.spec.model import CalicoNode
 from labgen.yaml_source import Document, parse
@@ -88,6 +89,13 @@ class LiveLab:
     def run(self, node: str, argv: Sequence[str], *, timeout: float = 30.0) -> Completed:
         """A command in a node or pod (by its name in the lab), whatever it exits with."""
         return self.site.completed(node, argv, timeout=timeout)
+
+    def wait(self, *, deadline: float = CONVERGED_SECONDS) -> None:
+        """Until every session stands and every forecast route is in its kernel; seconds.
+
+        Raises NotReady with what is missing.
+        """
+        wait_converged(self.design(), self.site.commands, deadline=deadline)
 
     def node_of(self, pod: Ref, cluster: str) -> str:
         """The lab's node that runs a pod's processes. Raises InputError where there is none."""
@@ -197,11 +205,11 @@ class LiveLab:
         """The nodes brought to `after`, then `after` written: or neither."""
         if after == before and content_files.load(self.project.lab_directory) is not None:
             return Changed()
-        changed = change(self.site, design_of(self.project, after))
+        changed = change(self.site, design_of(self.project.loaded, after))
         try:
             content_files.save(self.project.lab_directory, after, before)
         except LabgenError:
-            change(self.site, design_of(self.project, before))
+            change(self.site, design_of(self.project.loaded, before))
             raise
         return changed
 
@@ -285,7 +293,12 @@ class LiveLab:
         return found
 
     def _written(self, cluster: str) -> ClusterState:
-        return next(c.state for c in self.project.design.contents if c.name == cluster)
+        """A cluster with the networks that it has, or would have as the spec is written."""
+        there = self.state.clusters.get(cluster)
+        if there is not None:
+            return there.kubernetes
+        design = open_project(self.project.loaded.path).design
+        return next(c.state for c in design.contents if c.name == cluster)
 
     def _cluster(self, now: LiveState, name: str) -> ClusterStore:
         if name not in now.clusters:
