@@ -424,7 +424,9 @@ def _g25(t: Target) -> Parts:
 
 _LISTENER = (
     "import os,socket\n"
-    "s=socket.socket(); s.bind(('0.0.0.0',179)); s.listen()\n"
+    # as any daemon does: without it, a closed session's TIME_WAIT would keep the port busy
+    "s=socket.socket(); s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\n"
+    "s.bind(('0.0.0.0',179)); s.listen()\n"
     "if os.fork(): os._exit(0)\n"
     "os.setsid()\n"
     f"open('{SCRATCH_PID}','w').write(str(os.getpid()))\n"
