@@ -79,7 +79,7 @@ def test_the_whole_guide(
         # every flow sends a hundred a second; all flows of a pod together
         assert all(share < 0.05 for share in result["probe-cost"].values())
         # nothing of the probes is left in the pods
-        for pod in ("shell-a", "shell-b"):
+        for pod in ("shell-a", "shell-b", "cluster-b"):
             left = engine.run(
                 f"clab-reh-guide-{pod}", ("sh", "-c", "ls /tmp; pgrep -f labgen-prob[e]")
             )
