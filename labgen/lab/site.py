@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from labgen.errors import LabError
 from labgen.lab import naming, running
 from labgen.lab.progress import Event, silent
 from labgen.runtime.wirer import NamespaceCommands, Wirer
@@ -43,13 +42,26 @@ class Site:
         self._found = found
 
     def containers(self) -> dict[str, Container]:
-        """Every node's container as it is now, in any state."""
+        """Every node's container as it is now, in any state.
+
+        Another command may have changed the lab meanwhile: process ids of containers that are
+        others now are asked for again.
+        """
+        before = {name: c.id for name, c in self._found.nodes.items()}
         self._found = running.find(self.runtime, self.place.lab)
-        return {
+        now = {
             name: container
             for name, container in self._found.nodes.items()
             if container.labels.get(naming.ROLE) != "wiring"
         }
+        if "pids" in self.__dict__:
+            self.left([name for name in self.pids if name not in now])
+            for name, container in now.items():
+                if container.running and (
+                    name not in self.pids or before.get(name) != container.id
+                ):
+                    self.pids[name] = self.runtime.pid(container.id)
+        return now
 
     @cached_property
     def pids(self) -> dict[str, int]:
@@ -81,13 +93,6 @@ class Site:
         """Nodes that were removed."""
         for name in names:
             self.pids.pop(name, None)
-
-    def restarted(self, node: str) -> None:
-        """A node that was started again has another process id."""
-        container = self.containers().get(node)
-        if container is None or not container.running:
-            raise LabError(f"node {node} of lab {self.place.lab} does not run")
-        self.pids[node] = self.runtime.pid(container.id)
 
     def close(self) -> None:
         if "wirer" in self.__dict__:

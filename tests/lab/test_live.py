@@ -43,11 +43,11 @@ def lab(project: Project, engine: DockerRuntime) -> Iterator[LiveLab]:
         yield opened
 
 
-def since(lab: LiveLab, node: str) -> dict[str, str]:
-    """When each session of a node came up, to the second: a session that drops needs two."""
-    lines = lab.run(node, ("birdc", "show", "protocols")).check().stdout.splitlines()
-    words = [line.split() for line in lines]
-    return {w[0]: " ".join(w[4:6]) for w in words if len(w) > 5 and w[1] == "BGP" and w[3] == "up"}
+def connections(lab: LiveLab, node: str) -> set[str]:
+    """A node's TCP connections of BGP, by both ends: a session that drops gets other ports."""
+    argv = ("ss", "-Htn", "state", "established", "( sport = 179 or dport = 179 )")
+    lines = lab.run(node, argv).check().stdout.splitlines()
+    return {" ".join(line.split()[2:4]) for line in lines}
 
 
 def calicoctl(lab: LiveLab, cluster: str, *argv: str) -> str:
@@ -80,11 +80,11 @@ spec: {cidr: 10.77.0.0/16, disabled: true}
 
 
 def test_a_new_pool_drops_no_session(lab: LiveLab, tmp_path: Path) -> None:
-    before = {node: since(lab, node) for node in (*A, *B)}
+    before = {node: connections(lab, node) for node in (*A, *B)}
     answered = lab.calicoctl("cluster-a", ("apply", "-f", manifest(tmp_path, POOL)))
     assert answered.out == "Successfully applied 1 'IPPool' resource(s)\n"
     assert sorted(answered.changed.reconfigured) == sorted(A)  # cluster-b has no part in it
-    assert {node: since(lab, node) for node in (*A, *B)} == before
+    assert {node: connections(lab, node) for node in (*A, *B)} == before
     assert all(len(found) == 3 for found in before.values())
     calicoctl(lab, "cluster-a", "delete", "ippool", "more")
     assert "10.77.0.0/16" not in lab.run("cluster-a", ("nft", "list", "ruleset")).stdout
@@ -123,12 +123,12 @@ def test_what_bird_refuses_changes_nothing(lab: LiveLab, tmp_path: Path) -> None
     directory = lab.project.lab_directory
     kept = content_files.load(directory)
     files = {p: p.read_bytes() for p in directory.glob("cluster-a*/confd/*")}
-    before = {node: since(lab, node) for node in A}
+    before = {node: connections(lab, node) for node in A}
     with pytest.raises(Refused, match=r"cluster-a.*bird refuses.*bird\.cfg"):
         lab.calicoctl("cluster-a", ("apply", "-f", manifest(tmp_path, EMPTY_RANGE)))
     assert content_files.load(directory) == kept
     assert {p: p.read_bytes() for p in directory.glob("cluster-a*/confd/*")} == files
-    assert {node: since(lab, node) for node in A} == before
+    assert {node: connections(lab, node) for node in A} == before
 
 
 def test_concurrent_changes_are_serialised(project: Project, engine: DockerRuntime) -> None:
@@ -262,9 +262,10 @@ def test_the_changed_lab_is_verified_as_it_is(
     now = as_it_is(project)
     assert now.design.sessions != project.design.sessions
     findings = verify(now.design, evidence_of(now, engine))
-    wire = {"update"}  # what a session announced at its start is older than later changes
-    red = [f for f in findings if f.status is not Status.PASS and f.check not in wire]
-    assert not [f for f in red if f.status in (Status.FAIL, Status.ERROR)], red
+    assert {f.status for f in findings} <= {Status.PASS, Status.SKIP}, [
+        str(f) for f in findings if f.status not in (Status.PASS, Status.SKIP)
+    ]
+    assert len(findings) > 150
 
 
 def test_redeploying_leaves_a_changed_lab_alone(project: Project) -> None:

@@ -196,3 +196,13 @@ def test_state_that_labgen_did_not_write_is_told(lab):
     path.write_text("{")
     with pytest.raises(LabError, match="not what labgen wrote there"):
         lab.calicoctl("cluster-a", ("get", "nodes"))
+
+
+def test_a_lab_that_another_command_changed_meanwhile(lab, bird, pool, project, engine):
+    """Process ids are asked for again: the node that joined is told of the pool as well."""
+    lab.calicoctl("cluster-a", ("apply", "-f", pool))
+    with live(project, engine) as other:
+        other.add_node("cluster-a", "cluster-a-m05")
+    bird.asked.clear()
+    lab.calicoctl("cluster-a", ("delete", "ippool", "more"))
+    assert bird.configured() == [*A, "clab-two-clusters-cluster-a-m05"]
