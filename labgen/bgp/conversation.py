@@ -183,6 +183,12 @@ class Conversation:
         return bool(self.from_client.syns) and not self.from_server.segments
 
     @property
+    def closed(self) -> bool:
+        """One end sent a FIN or a RST."""
+        flows = (self.from_client, self.from_server)
+        return any(flow.fin is not None or flow.rsts for flow in flows)
+
+    @property
     def resets(self) -> tuple[tuple[SocketAddress, Seen], ...]:
         """Each RST with its sender, in time order."""
         both = [(self.client, seen) for seen in self.from_client.rsts]
@@ -293,9 +299,17 @@ class WireSession:
 
     @property
     def current(self) -> Conversation | None:
-        """The conversation that counts now: the last one Established, else the last one."""
+        """The conversation that counts now: of those Established (else of all) the one heard last.
+
+        A connection collision (RFC 4271 section 6.8) ends with the loser's FIN, which may be the
+        last packet of all: a conversation that was open meanwhile and that nobody closed wins.
+        """
         chosen = self.established or self.conversations
-        return chosen[-1] if chosen else None
+        last = max(chosen, key=lambda c: c.last.time_ns, default=None)
+        if last is None or not last.closed:
+            return last
+        rivals = [c for c in chosen if not c.closed and c.last.time_ns >= last.first.time_ns]
+        return max(rivals, key=lambda c: c.last.time_ns, default=last)
 
     def opens(self, sender: IpAddress) -> tuple[WireMessage, ...]:
         """Every OPEN that this end sent."""

@@ -28,6 +28,10 @@ def established(design: Design, evidence: Evidence, session: Session) -> Iterato
         if end.node is None:
             continue
         subject = f"{end.node} to {other.node or other.address}"
+        if (why := design.outside(end.node)) is not None:
+            yield _finding("established", Status.SKIP, Rung.ESTABLISHED, session, subject,
+                           "Established", why)  # fmt: skip
+            continue
         peer = peer_view(view_of(evidence, end.node), other)
         command = COMMANDS[design.speaker(end.node).daemon][0]
         seen = (f"{end.node}: {command}",)
@@ -65,6 +69,9 @@ def rib(design: Design, evidence: Evidence, session: Session, receiver: str) -> 
     table = view if isinstance(view, Missing) else view.rib
     wanted = _announced(design, session, receiver)
     expected = _list(f"{r.prefix} via {_hops(r)}" for r in wanted) or "no prefix"
+    if (why := design.outside(receiver)) is not None:
+        yield _finding("rib", Status.SKIP, Rung.RIB, session, subject, expected, why)
+        return
     if isinstance(table, Missing):
         yield _finding("rib", Status.ERROR, Rung.RIB, session, subject, expected,
                        table.reason, seen, "RFC 4271 §3.2")  # fmt: skip
@@ -125,6 +132,9 @@ def fib(design: Design, evidence: Evidence, session: Session, receiver: str) -> 
         )
         or "no route"
     )
+    if (why := design.outside(receiver)) is not None:
+        yield _finding("fib", Status.SKIP, Rung.FIB, session, subject, expected, why)
+        return
     if isinstance(table, Missing):
         yield _finding("fib", Status.ERROR, Rung.FIB, session, subject, expected, table.reason,
                        seen)  # fmt: skip
@@ -165,6 +175,9 @@ def traffic(design: Design, evidence: Evidence, session: Session) -> Iterator[Fi
         for pod in (p for p in pods.values() if p.node == other.node and end.node):
             subject = f"{end.node} to pod {pod.name}"
             expected = f"replies from {pod.addresses[0]} with TTL 63"
+            if (why := design.outside(end.node)) is not None:
+                yield _finding("ping", Status.SKIP, Rung.TRAFFIC, session, subject, expected, why)
+                continue
             ping = _ping(evidence, end.node or "", str(pod.addresses[0]))
             if isinstance(ping, Missing):
                 yield _finding("ping", Status.ERROR, Rung.TRAFFIC, session, subject, expected,

@@ -161,7 +161,9 @@ def _expected_open(design: Design, end: SessionEnd, other: SessionEnd) -> dict[s
     if speaker is not None and speaker.bgp_identifier is not None:
         wanted["identifier"] = str(speaker.bgp_identifier)
     wanted["family"] = f"ipv{end.address.version}/unicast"
-    wanted["four-octet AS"] = "yes"
+    offers = speaker.four_octet_as if speaker is not None else True
+    if offers is not None:
+        wanted["four-octet AS"] = "yes" if offers else "no"
     return wanted
 
 
@@ -226,7 +228,7 @@ def updates(design: Design, evidence: Evidence, session: Session, sender: str) -
         observed = "the session was up before the capture began, so its UPDATEs are not in it"
         yield make.finding("update", Status.ERROR, subject, expected, observed)
         return
-    problems = list(_update_problems(wire, end, wanted, held))
+    problems = list(_update_problems(wire, end, wanted, held, receiver))
     observed = "; ".join(problems) or "; ".join(map(_observed, held)) or "no prefix"
     marker = wire.end_of_rib(end.address, _family(end))
     seen = [frame(m) for m in dict.fromkeys(event.message for event in held)]
@@ -244,6 +246,7 @@ def _update_problems(
     end: SessionEnd,
     wanted: Mapping[Network, Announcement],
     held: list[RouteEvent],
+    to: SessionEnd,
 ) -> Iterator[str]:
     announced = {event.prefix for event in held}
     complete = wire.end_of_rib(end.address, _family(end)) is not None
@@ -252,6 +255,8 @@ def _update_problems(
             yield f"{prefix} was not announced" + ("" if complete else " (and no End-of-RIB came)")
     for event in held:
         announcement = wanted.get(event.prefix)
+        if announcement is None and _sent_back(event, to):
+            continue
         if announcement is None:
             yield f"{event.prefix} was announced, and should not be (frame {event.message.frame})"
             continue
@@ -259,6 +264,15 @@ def _update_problems(
         for key, value in _wanted_attributes(announcement).items():
             if found.get(key) != value and not _same_prefix_elsewhere(event, held, key, value):
                 yield f"{event.prefix} has {key} {found.get(key)}, not {value}"
+
+
+def _sent_back(event: RouteEvent, to: SessionEnd) -> bool:
+    """Whether it is a route with the receiver's own AS in its path, which the receiver drops
+    (RFC 4271 §9.1.2). FRR sends such routes, or not, by how its update groups came about.
+    """
+    path = event.attributes.get(AsPath) if event.attributes else None
+    asns = [asn for segment in path.segments for asn in segment.asns] if path else []
+    return to.peer is not None and asns.count(to.peer.local_as) > to.peer.allow_local_as
 
 
 def _same_prefix_elsewhere(event: RouteEvent, held: list[RouteEvent], key: str, value: str) -> bool:

@@ -19,10 +19,11 @@ from labgen.yaml_source import Document
 
 @dataclass(frozen=True, slots=True)
 class RouterSource:
-    """A router's configuration as text, and the name of its file for errors."""
+    """A router's configuration as text, and the name of its file for errors; so for `tmsh`."""
 
     text: str
     path: str
+    tmsh: RouterSource | None = None
 
 
 def build(
@@ -88,7 +89,9 @@ def _decide(
             clusters.append(calico_nodes.decide(spec, content, environment))
     for name in spec.routers:
         with _collected(problems):
-            decided.append(routers.decide(spec, name, sources[name].text, sources[name].path))
+            given = sources[name]
+            tmsh = (given.tmsh.text, given.tmsh.path) if given.tmsh else None
+            decided.append(routers.decide(spec, name, given.text, given.path, tmsh=tmsh))
     if problems:
         raise InputErrors(problems)
     nodes = tuple(node for cluster in clusters for node in cluster.nodes)

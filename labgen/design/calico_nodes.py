@@ -173,6 +173,7 @@ def speaker(node: CalicoNode) -> Speaker:
         export=_policy(families),
         listen_port=config.v4.listen.port or 179,
         cluster_id=_identifier(config.cluster_id or ""),
+        add_path_receive=True,  # `add paths on` in Calico's template
     )
 
 

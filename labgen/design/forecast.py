@@ -99,7 +99,10 @@ def _ways(session: Session, speakers: dict[str, Speaker]) -> list[_Way]:
 
 def _own(speaker: Speaker) -> list[_Path]:
     pref = CALICO_LOCAL_PREF if speaker.daemon is Daemon.BIRD else FRR_LOCAL_PREF
-    return [_Path(p, None, (), pref, "IGP", "local", speaker.node) for p in speaker.originates]
+    found = dict.fromkeys(speaker.redistributes, "INCOMPLETE") | dict.fromkeys(
+        speaker.originates, "IGP"
+    )
+    return [_Path(p, None, (), pref, origin, "local", speaker.node) for p, origin in found.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,8 @@ class _Offer:
     """A speaker's paths in order of preference, per prefix: to peers that get everything, and to
     iBGP peers that are no clients of a reflector (nothing learnt over iBGP, RFC 4456 §6).
 
-    ADD-PATH, hence more than the best path, is in use between BIRDs only: a BIG-IP has none, and
-    its stand-in switches FRR's off.
+    ADD-PATH, hence more than the best path, is what Calico's BIRD sends to whoever offers to take
+    it; FRR offers, but sends one path (8.4 without `addpath-tx-all-paths`).
     """
 
     all_paths: tuple[_Path, ...]
@@ -117,7 +120,7 @@ class _Offer:
     own_best: tuple[_Path, ...]
 
     def to(self, way: _Way) -> tuple[_Path, ...]:
-        every = way.sender.daemon is way.receiver.daemon is Daemon.BIRD
+        every = way.sender.daemon is Daemon.BIRD and way.receiver.add_path_receive
         if way.ibgp and not way.out.rr_client:
             return self.own_all if every else self.own_best
         return self.all_paths if every else self.best_paths
@@ -161,11 +164,20 @@ def _export(way: _Way, path: _Path) -> _Path | None:
             assert cluster is not None
             out = replace(out, cluster_list=(cluster, *path.cluster_list))
         return out
-    next_hop = path.next_hop if way.out.next_hop_keep and path.next_hop else way.local
+    keep = way.out.next_hop_keep or _third_party(way, path)
+    next_hop = path.next_hop if keep and path.next_hop else way.local
     return replace(
         out, as_path=(way.out.local_as, *path.as_path), next_hop=next_hop, originator=None,
         cluster_list=(),
     )  # fmt: skip
+
+
+def _third_party(way: _Way, path: _Path) -> bool:
+    """RFC 4271 §5.1.3: on a LAN that all three share, the next hop stays the one it was."""
+    hop, to = path.next_hop, way.out.address
+    if hop is None or way.out.next_hop_self:
+        return False
+    return any(hop in lan and to in lan for lan in way.sender.lans if lan.version == to.version)
 
 
 def _receive(way: _Way, paths: Sequence[_Path]) -> list[_Path]:
@@ -211,6 +223,17 @@ def _order(prefix: Network) -> tuple[int, int, int]:
     return (prefix.version, int(prefix.network_address), prefix.prefixlen)
 
 
+def _shares_load(speaker: Speaker, path: _Path, best: _Path) -> bool:
+    """FRR's multipath: over iBGP the same AS_PATH, over eBGP the same neighbouring AS."""
+    if _preference(path)[:4] != _preference(best)[:4]:
+        return False
+    if speaker.daemon is not Daemon.FRR or speaker.multipath_relax:
+        return True
+    return path.as_path[:1] == best.as_path[:1] and (
+        best.learned == "ebgp" or path.as_path == best.as_path
+    )
+
+
 def _routes(speaker: Speaker, table: Sequence[_Path]) -> tuple[ExpectedRoute, ...]:
     by_prefix: dict[Network, list[_Path]] = {}
     for path in table:
@@ -221,7 +244,7 @@ def _routes(speaker: Speaker, table: Sequence[_Path]) -> tuple[ExpectedRoute, ..
         best = paths[0]
         if best.next_hop is None:
             continue
-        equal = [p for p in paths if _preference(p)[:4] == _preference(best)[:4]]
+        equal = [p for p in paths if _shares_load(speaker, p, best)]
         limit = len(equal)
         if speaker.daemon is Daemon.FRR:
             limit = speaker.max_paths_ibgp if best.learned == "ibgp" else speaker.max_paths_ebgp

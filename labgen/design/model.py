@@ -128,7 +128,17 @@ def _inside(prefix: Network, network: Network) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A BGP speaker: a Calico node or a router."""
+    """A BGP speaker: a Calico node or a router.
+
+    `add_path_receive`: it offers to take several paths for a prefix (RFC 7911), as Calico's BIRDs
+    and a plain FRR do and a BIG-IP does not; Calico's BIRD then sends all it has. `lans` are the
+    networks on which it leaves a third party's NEXT_HOP alone over eBGP (RFC 4271 §5.1.3):
+    empty for Calico, whose peers are multihop. `multipath_relax`: eBGP paths of equal length
+    through different neighbouring ASes share the load. `redistributes` are announced with ORIGIN
+    INCOMPLETE (RFC 4271 §5.1.1), `originates` with IGP. `outside` says why labgen cannot ask this
+    speaker itself: what it is seen to do on the wire and by its peers is judged all the same.
+    `four_octet_as` is None where its configuration does not tell what its OPEN will offer.
+    """
 
     node: str
     daemon: Daemon
@@ -142,6 +152,12 @@ class Speaker:
     cluster_id: IPv4Address | None = None
     max_paths_ebgp: int = 1
     max_paths_ibgp: int = 1
+    redistributes: tuple[Network, ...] = ()
+    add_path_receive: bool = False
+    lans: tuple[Network, ...] = ()
+    multipath_relax: bool = False
+    outside: str | None = None
+    four_octet_as: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +271,32 @@ class CalicoNode:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelRoute:
+    """A route that stands in a router's kernel from the start; no `via` is a blackhole.
+
+    A BIG-IP's TMM routes are kernel routes to its ZebOS, and to FRR here.
+    """
+
+    prefix: Network
+    via: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FloatingAddress:
+    """A self-IP that belongs to whichever unit is active (TMOS: `floating enabled`)."""
+
+    interface: str
+    address: InterfaceAddress
+    traffic_group: str
+
+
+@dataclass(frozen=True, slots=True)
 class Router:
-    """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written."""
+    """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written.
+
+    `daemons` are the FRR daemons it needs besides those that always run. `startup` is what a real
+    BIG-IP VE is told; such a router has no other files of labgen's.
+    """
 
     name: str
     role: Role
@@ -266,6 +306,10 @@ class Router:
     lockdown: str | None
     image: str | None = None
     zebos: str = ""
+    daemons: tuple[str, ...] = ()
+    kernel_routes: tuple[KernelRoute, ...] = ()
+    floating: tuple[FloatingAddress, ...] = ()
+    startup: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -296,6 +340,10 @@ class Design:
 
     def speaker(self, node: str) -> Speaker:
         return next(s for s in self.speakers if s.node == node)
+
+    def outside(self, node: str | None) -> str | None:
+        """Why a node cannot be asked; None for every node that can."""
+        return next((s.outside for s in self.speakers if s.node == node), None)
 
     def sessions_of(self, node: str) -> tuple[Session, ...]:
         return tuple(s for s in self.sessions if node in (s.a.node, s.b.node))

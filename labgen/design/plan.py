@@ -22,6 +22,8 @@ CALI_MAC = "ee:ee:ee:ee:ee:ee"  # Felix gives every cali interface this address
 CONFIG_TARGET = "/etc/labgen"
 CONFD_TARGET = "/etc/calico/confd/config"
 CAPTURES = "captures"
+VE_KIND = "f5_bigip-ve"  # containerlab's spelling; see its manual's page on the kind
+VE_STARTUP = "startup.sh"
 
 # Namespaced keys, set when the container is created (per-interface keys cannot be: the interfaces
 # do not exist yet). A node forwards between pods and segments; strict rp_filter would drop
@@ -98,14 +100,20 @@ def _segment(design: Design, segment: Segment) -> NodePlan:
 
 
 def _router(design: Design, router: Router) -> NodePlan:
-    binds = [_config(design, router.name)]
-    if router.image is not None:
-        binds.append(Bind(f"{directory(design, router.name)}/frr", "/etc/frr", read_only=False))
     labels = {
         f"labgen.alias.{interface.name}": interface.label
         for interface in router.interfaces
         if interface.label
     }
+    if router.startup is not None:
+        assert router.image is not None
+        return NodePlan(
+            router.name, router.role, router.image, VE_KIND, labels=labels, cap_add=(),
+            startup_config=f"{directory(design, router.name)}/{VE_STARTUP}",
+        )  # fmt: skip
+    binds = [_config(design, router.name)]
+    if router.image is not None:
+        binds.append(Bind(f"{directory(design, router.name)}/frr", "/etc/frr", read_only=False))
     return NodePlan(
         router.name,
         router.role,

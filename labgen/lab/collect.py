@@ -39,7 +39,8 @@ Ask = Callable[[str, Sequence[str]], Completed]
 
 def outputs(design: Design, ask: Ask) -> dict[str, str]:
     """What every speaker prints, by `node.command`. A command that fails leaves no text."""
-    wanted = [(s.node, argv) for s in design.speakers for argv in _commands(s.daemon)]
+    asked = [s for s in design.speakers if s.outside is None]
+    wanted = [(s.node, argv) for s in asked for argv in _commands(s.daemon)]
     with ThreadPoolExecutor(_WORKERS) as pool:
         texts = pool.map(lambda pair: _text(ask, *pair), wanted)
     found = {_name(*pair): text for pair, text in zip(wanted, texts, strict=True) if text}

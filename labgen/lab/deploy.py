@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from labgen import images
 from labgen.capture import sniffing
-from labgen.errors import LabError, LabgenError
+from labgen.errors import HostError, LabError, LabgenError
 from labgen.lab import content_files, files, naming
 from labgen.lab.destroy import remove_containers
 from labgen.lab.lock import locked
@@ -72,6 +72,7 @@ def deploy(
     reason and the node's last log lines. A lab of this name that runs elsewhere, or differently,
     is an error; `reconfigure` replaces the latter.
     """
+    _require_containers(plan)
     place = naming.Place(plan.name, directory.resolve() / topology_file.name, _owner())
     work = _Deploy(plan, artefacts, place, runtime, progress)
     refused = work.elsewhere(work.existing())  # before anything is written or built
@@ -83,6 +84,20 @@ def deploy(
     )
     with files.made(place.directory) as made, locked(place.directory, f"deploy of {plan.name}"):
         return work.run(wait, reconfigure=reconfigure, stands=made.keep)
+
+
+def _require_containers(plan: LabPlan) -> None:
+    """labgen's nodes are unprivileged containers; a machine that boots is containerlab's to run."""
+    machine = next((node for node in plan.nodes if node.kind != "linux"), None)
+    if machine is None:
+        return
+    lacking = "" if Path("/dev/kvm").exists() else "; this host has no /dev/kvm either"
+    raise HostError(
+        f"node {machine.name} is a virtual machine ({machine.kind}, image {machine.image}), which "
+        f"labgen does not run{lacking}",
+        hint=f"`labgen generate`, then `containerlab deploy -t {plan.name}.clab.yml` on a host "
+        "with KVM and that image; `labgen verify` judges that lab too",
+    )
 
 
 def _owner() -> str:

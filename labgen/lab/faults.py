@@ -52,7 +52,7 @@ _SECOND_CONFIG = "/run/labgen/fault-second.cfg"
 
 def target_of(design: Design, node: str | None = None) -> Target:
     """The first router, and `node` or its first Calico peer. Raises InputError where none fits."""
-    routers = [s for s in design.speakers if s.daemon is Daemon.FRR]
+    routers = [s for s in design.speakers if s.daemon is Daemon.FRR and s.outside is None]
     birds = [s for s in design.speakers if s.daemon is Daemon.BIRD]
     for router in routers:
         peers = {end.node for s in design.sessions_of(router.node) for end in s.ends}

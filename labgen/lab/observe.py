@@ -60,7 +60,9 @@ def ping_pairs(design: Design) -> list[tuple[str, Address]]:
     for session in design.sessions:
         for end, other in (session.ends, session.ends[::-1]):
             for pod in design.pods:
-                if end.node is not None and pod.node == other.node:
+                if end.node is None or design.outside(end.node) is not None:
+                    continue
+                if pod.node == other.node:
                     pairs[end.node, pod.addresses[0]] = None
     return list(pairs)
 
@@ -79,6 +81,8 @@ def ping(commands: Commands, source: str, target: Address) -> Ping:
 def node_view(speaker: Speaker, commands: Commands) -> NodeView | Missing:
     """Everything asked of one speaker. A node that does not run is Missing as a whole."""
     node = speaker.node
+    if speaker.outside is not None:
+        return Missing(speaker.outside)
 
     def ask(argv: Sequence[str], parse: Callable[[str], _T]) -> _T | Missing:
         return _or_missing(lambda: parse(commands.run(node, argv, timeout=10.0).check().stdout))

@@ -38,7 +38,9 @@ def wait_converged(
 
     # One speaker at a time, cheap questions first: whoever waits must not take the processor from
     # those it waits for. vtysh is the dearest, so FRR comes last.
-    waiting = sorted(design.speakers, key=lambda s: s.daemon is Daemon.FRR)
+    waiting = sorted(
+        (s for s in design.speakers if s.outside is None), key=lambda s: s.daemon is Daemon.FRR
+    )
 
     def observe() -> list[str]:
         while waiting:

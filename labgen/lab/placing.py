@@ -62,7 +62,7 @@ def addresses(spec: Spec, now: LiveState, segment: str) -> set[Address]:
         interface.address
         for router in spec.routers.values()
         for interface in router.interfaces.values()
-        if interface.segment == segment
+        if interface.segment == segment and interface.address is not None
     }
     clusters: list[Cluster | ClusterStore] = [*spec.clusters.values(), *now.clusters.values()]
     return used | {n.address for c in clusters for n in c.nodes.values() if n.segment == segment}

@@ -18,6 +18,7 @@ from labgen.errors import InputError, InputErrors, Mark
 from labgen.plan import LabPlan
 from labgen.render.artefacts import artefacts
 from labgen.spec.load import LoadedSpec, load
+from labgen.spec.model import BigIp, Frr
 
 _ENVIRONMENT = ("CALICO_ROUTER_ID", "CALICO_ADVERTISE_CLUSTER_IPS")
 
@@ -81,15 +82,21 @@ def open_project(path: Path) -> Project:
 
 def router_sources(loaded: LoadedSpec) -> dict[str, RouterSource]:
     """The routers' configurations. Raises InputError for one that cannot be read."""
-    return {
-        name: RouterSource(_read(loaded.resolve(router.config)), str(loaded.resolve(router.config)))
-        for name, router in loaded.spec.routers.items()
-    }
+    return {name: _source(loaded, router) for name, router in loaded.spec.routers.items()}
 
 
 def calico_environment() -> dict[str, str]:
     """What calico-node would find in its environment, taken from labgen's own."""
     return {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
+
+
+def _source(loaded: LoadedSpec, router: BigIp | Frr) -> RouterSource:
+    def source(name: str, tmsh: RouterSource | None = None) -> RouterSource:
+        path = loaded.resolve(name)
+        return RouterSource(_read(path), str(path), tmsh)
+
+    tmsh = router.tmsh if isinstance(router, BigIp) else None
+    return source(router.config, source(tmsh) if tmsh is not None else None)
 
 
 def _read(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labgen.design.model import CalicoNode, Design, Router
-from labgen.design.plan import directory, plan
+from labgen.design.plan import VE_STARTUP, directory, plan
 from labgen.plan import Role
 from labgen.render import clab, hosts
 from labgen.render.bird import adapt, bird_files
@@ -41,10 +41,15 @@ def calico_node(node: CalicoNode) -> dict[str, str]:
 
 
 def _router(router: Router) -> dict[str, str]:
+    if router.startup is not None:
+        return {VE_STARTUP: router.startup}
+    conf = router.frr_conf
+    if router.image is not None:
+        conf = hosts.frr_interfaces(router.interfaces) + conf
     files = {
-        "interfaces": hosts.interfaces(router.interfaces),
-        "frr/frr.conf": router.frr_conf,
-        "frr/daemons": "".join(f"{name}=yes\n" for name in _FRR_DAEMONS),
+        "interfaces": hosts.interfaces(router.interfaces) + hosts.routes(router.kernel_routes),
+        "frr/frr.conf": conf,
+        "frr/daemons": "".join(f"{name}=yes\n" for name in (*_FRR_DAEMONS, *router.daemons)),
         "frr/vtysh.conf": "service integrated-vtysh-config\n",
     }
     if router.lockdown is not None:

@@ -85,7 +85,7 @@ def _own(node: NodePlan) -> dict[str, Value]:
             result[key] = dict[str, Value](mapping)
     if node.role is Role.CALICO_NODE:
         result["healthcheck"] = _healthcheck("birdc", "show", "status")
-    elif node.role is Role.BIGIP:
+    elif node.role in (Role.BIGIP, Role.ROUTER) and node.kind == "linux":
         result["healthcheck"] = _healthcheck("vtysh", "-c", "show version")
     return result
 

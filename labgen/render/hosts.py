@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labgen.design.model import CalicoNode, Interface, Pod
+from labgen.design.model import CalicoNode, Interface, KernelRoute, Pod
 
 POD_GATEWAY = "169.254.1.1"  # Calico's: every pod sees this address behind proxy ARP
 POD_GATEWAY6 = "fe80::ecee:eeff:feee:eeee"  # the link-local address of ee:ee:ee:ee:ee:ee
@@ -18,6 +18,24 @@ def interfaces(found: Sequence[Interface]) -> str:
                   for a in interface.addresses]  # fmt: skip
         lines.append(f"link set dev {interface.name} up")
     return "\n".join(lines) + "\n"
+
+
+def routes(found: Sequence[KernelRoute]) -> str:
+    """Routes that stand in the kernel from the start."""
+    return "".join(
+        f"route add {r.prefix} via {r.via}\n" if r.via else f"route add blackhole {r.prefix}\n"
+        for r in found
+    )
+
+
+def frr_interfaces(found: Sequence[Interface]) -> str:
+    """The same as frr.conf lines: an image that is not labgen's applies nothing else."""
+    lines = []
+    for interface in found:
+        lines.append(f"interface {interface.name}")
+        lines += [f" {'ip' if a.version == 4 else 'ipv6'} address {a}" for a in interface.addresses]
+        lines.append("exit")
+    return "\n".join([*lines, "!", ""])
 
 
 def _nodad(version: int) -> str:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from labgen.errors import InputError, InputErrors, Mark
-from labgen.spec.model import Network, RouterInterface, Spec
+from labgen.spec.model import BigIp, FrrInterface, Network, RouterInterface, Spec
 from labgen.yaml_source import Document, KeyPath, read
 
 SPEC_FILE = "lab.yaml"
@@ -182,6 +182,7 @@ def _step(schema: dict[str, Any], here: dict[str, Any], part: str) -> dict[str, 
 def _cross_check(loaded: LoadedSpec) -> Iterator[InputError]:
     yield from _names_are_unique(loaded)
     yield from _segments_do_not_overlap(loaded)
+    yield from _self_ips_stand_once(loaded)
     yield from _addresses_fit(loaded)
     yield from _pods_fit(loaded)
     yield from _files_exist(loaded)
@@ -235,11 +236,34 @@ def _placed(spec: Spec) -> Iterator[_Placed]:
             keys: KeyPath = ("clusters", cluster_name, "nodes", name)
             yield _Placed(name, node.segment, (node.address, *extra), keys)
     for name, router in spec.routers.items():
-        interfaces: Mapping[str, RouterInterface] = router.interfaces
+        interfaces: Mapping[str, FrrInterface | RouterInterface] = router.interfaces
         for interface_name, interface in interfaces.items():
-            extra = (interface.address6,) if interface.address6 else ()
+            addresses = tuple(a for a in (interface.address, interface.address6) if a is not None)
             keys = ("routers", name, "interfaces", interface_name)
-            yield _Placed(name, interface.segment, (interface.address, *extra), keys)
+            yield _Placed(name, interface.segment, addresses, keys)
+
+
+def _self_ips_stand_once(loaded: LoadedSpec) -> Iterator[InputError]:
+    """A BIG-IP's self-IPs are in its `tmsh` file or in the spec, never in both."""
+    for name, router in loaded.spec.routers.items():
+        if not isinstance(router, BigIp):
+            continue
+        for label, interface in router.interfaces.items():
+            keys = ("routers", name, "interfaces", label)
+            what = ".".join(keys)
+            if router.tmsh is None and interface.address is None:
+                yield InputError(
+                    f"{what}: `address` is missing",
+                    mark=loaded.mark(*keys),
+                    hint="add it, or name a `tmsh` file that has the self-IPs",
+                )
+            stated = interface.model_fields_set & {"address", "address6", "allow_service"}
+            for field in sorted(stated) if router.tmsh is not None else ():
+                yield InputError(
+                    f"{what}: `{field}` stands here and in {router.tmsh}",
+                    mark=loaded.mark(*keys, field),
+                    hint="self-IPs and their lockdown come from the `tmsh` file; remove it here",
+                )
 
 
 def _addresses_fit(loaded: LoadedSpec) -> Iterator[InputError]:
@@ -310,6 +334,10 @@ def _files_exist(loaded: LoadedSpec) -> Iterator[InputError]:
         if not loaded.resolve(router.config).is_file():
             mark = loaded.mark("routers", router_name, "config")
             yield InputError(f"no such file: {router.config}", mark=mark, hint=_near(loaded))
+        tmsh = router.tmsh if isinstance(router, BigIp) else None
+        if tmsh is not None and not loaded.resolve(tmsh).is_file():
+            mark = loaded.mark("routers", router_name, "tmsh")
+            yield InputError(f"no such file: {tmsh}", mark=mark, hint=_near(loaded))
 
 
 def _near(loaded: LoadedSpec) -> str:

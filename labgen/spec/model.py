@@ -92,11 +92,21 @@ class Cluster(Strict):
     pod_mtu: Mtu = Field(1440, description="MTU of the pods' interfaces, octets")
 
 
-class RouterInterface(Strict):
-    """One interface of a router."""
+class FrrInterface(Strict):
+    """One interface of a plain FRR."""
 
     segment: Name
     address: Address
+    address6: IPv6Address | None = None
+
+
+class RouterInterface(Strict):
+    """One interface of a BIG-IP. With a `tmsh` file, address and lockdown stand there."""
+
+    segment: Name
+    address: Address | None = Field(
+        None, description="the self-IP on that segment; omitted where a `tmsh` file has it"
+    )
     address6: IPv6Address | None = None
     vlan: Name | None = Field(None, description="TMOS VLAN name; default: the segment's name")
     allow_service: list[AllowService] = Field(
@@ -106,21 +116,34 @@ class RouterInterface(Strict):
 
 
 class BigIp(Strict):
-    """The BIG-IP, by default as an FRR stand-in that reads BIG-IP configuration."""
+    """The BIG-IP: `bigip` is an FRR stand-in that reads BIG-IP configuration, `f5_bigip-ve` the
+    real thing, for containerlab to run, from the very same input.
+    """
 
-    kind: Literal["bigip"]
+    kind: Literal["bigip", "f5_bigip-ve"]
     config: str = Field(description="ZebOS configuration: imish session, running-config, ConfigMap")
+    tmsh: str | None = Field(
+        None,
+        description="`tmsh list net self vlan route route-domain`: self-IPs, VLANs, port lockdown "
+        "and routes, instead of `address` and `allow_service` of each interface",
+    )
     interfaces: dict[BigIpInterface, RouterInterface] = Field(min_length=1)
-    image: str | None = None
+    image: str | None = Field(
+        None,
+        description="stand-in: another FRR image; f5_bigip-ve: vrnetlab's build, by default "
+        "vrnetlab/f5_bigip-ve:latest",
+    )
 
 
 class Frr(Strict):
     """A router that is plain FRR, such as a top-of-rack switch."""
 
     kind: Literal["frr"]
-    config: str = Field(description="frr.conf")
-    interfaces: dict[LinuxInterface, RouterInterface] = Field(min_length=1)
-    image: str | None = None
+    config: str = Field(description="frr.conf, used as it is")
+    interfaces: dict[LinuxInterface, FrrInterface] = Field(min_length=1)
+    image: str | None = Field(
+        None, description="such as quay.io/frrouting/frr:8.4.4; default: labgen's own, FRR 8.4.4"
+    )
 
 
 Router = Annotated[BigIp | Frr, Field(discriminator="kind")]

@@ -29,7 +29,7 @@ def calico(
     return Speaker(
         name, Daemon.BIRD, asn, IPv4Address(address), (IPv4Address(address),), tuple(peers),
         (network,), ExportPolicy(blocks=(network,), pools=pools),
-        cluster_id=IPv4Address(cluster_id) if cluster_id else None,
+        cluster_id=IPv4Address(cluster_id) if cluster_id else None, add_path_receive=True,
     )  # fmt: skip
 
 

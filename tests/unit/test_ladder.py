@@ -291,3 +291,17 @@ def test_junit_counts_what_it_lists(design: Design, evidence: Evidence) -> None:
     assert int(root.get("tests", "")) == len(root.findall(".//testcase")) == len(findings)
     assert int(root.get("failures", "")) == len(root.findall(".//failure")) > 0
     assert int(root.get("skipped", "")) == len(root.findall(".//skipped")) > 0
+
+
+def test_after_a_collision_the_survivor_is_current(evidence: Evidence) -> None:
+    """Whichever connection began first, and even when the loser's FIN is the last packet."""
+    wire: Any = evidence.wire
+    session = next(s for s in wire.sessions if s.established)
+    survivor = session.established[-1]
+    later = survivor.last._replace(time_ns=survivor.last.time_ns + 1000)
+    loser = replace(survivor, last=later, from_client=replace(survivor.from_client, fin=later))
+    for pair in ((survivor, loser), (loser, survivor)):
+        assert replace(session, conversations=pair).current is survivor
+    restarted = later._replace(time_ns=later.time_ns + 1000)
+    ended = replace(loser, first=restarted, last=restarted)
+    assert replace(session, conversations=(survivor, ended)).current is ended
