@@ -152,8 +152,10 @@ def test_a_step_left_out_turns_its_stage_red(
 ) -> None:  # fmt: skip
     with spec_of(engine, copied, f"reh-drill-{name}") as spec:
         spoil(spec)
-        text = spec.read_text()
-        spec.write_text(text.replace("    expect:\n", "    expect:\n      deadline: 12s\n"))
+        soon = "    expect:\n      deadline: 25s\n"
+        spec.write_text(
+            without(spec.read_text(), stage, r"    expect:\n(      deadline: [^\n]*\n)?", soon)
+        )
         done = rehearse(spec, "--output", "json")
         assert done.returncode == 1, done.stderr
         outcomes = {s["name"]: s["outcome"] for s in played(done)["stages"]}
