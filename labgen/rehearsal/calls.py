@@ -18,7 +18,7 @@ from labgen.yaml_source import Document, parse
 
 if TYPE_CHECKING:
     from labgen.spec.load import LoadedSpec
-    from labgen.spec.model import Spec
+    from labgen.spec.model import FrrInterface, RouterInterface, Spec
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 _CALICO = ("projectcalico.org/", "crd.projectcalico.org/")
@@ -37,13 +37,16 @@ class Call:
 
 
 def variables(spec: Spec) -> dict[str, str]:
-    """`CLUSTER_A_M03_IP` and the like: every node's and router's first address."""
+    """`CLUSTER_A_M03_IP` and the like: each node's and router's first address in the spec."""
     addresses = {
         name: node.address for cluster in spec.clusters.values()
         for name, node in cluster.nodes.items()
     }  # fmt: skip
     for name, router in spec.routers.items():
-        addresses[name] = next(iter(router.interfaces.values())).address
+        interfaces: Mapping[str, FrrInterface | RouterInterface] = router.interfaces
+        address = next(iter(interfaces.values())).address
+        if address is not None:  # else it stands in the router's tmsh file
+            addresses[name] = address
     return {f"{re.sub('[-.]', '_', n).upper()}_IP": str(a) for n, a in addresses.items()}
 
 
