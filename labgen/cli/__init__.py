@@ -31,6 +31,7 @@ _COMMANDS: dict[str, str] = {
     "logs": "labgen.cli.lab:logs",
     "minikube": "labgen.cli.kubernetes:minikube",
     "node": "labgen.cli.node:node",
+    "rehearse": "labgen.cli.rehearse:rehearse",
     "replay": "labgen.cli.shell:replay",
     "schema": "labgen.cli.generate:schema",
     "shell": "labgen.cli.shell:shell",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from labgen.errors import ParseError
-from labgen.evidence import Address, PeerView, RibRoute
+from labgen.evidence import Address, Network, PeerView, RibRoute
 
 SOCKETS = {4: "/var/run/calico/bird.ctl", 6: "/var/run/calico/bird6.ctl"}
 
@@ -136,3 +136,27 @@ def _rib_route(prefix: str, route: re.Match[str], attributes: dict[str, str]) ->
         local_pref=int(pref) if pref else None,
         peer=ip_address(peer) if peer else None,
     )
+
+
+def parse_cluster_lists(text: str) -> dict[Network, frozenset[tuple[IPv4Address, ...]]]:
+    """The CLUSTER_LIST (RFC 4456 section 8) of each prefix's paths in `show route all`.
+
+    A path without one counts as the empty list. Raises ParseError if it is not BIRD's output.
+    """
+    if "BIRD" not in text:
+        raise ParseError("birdc show route all", text, expected="BIRD's banner")
+    found: dict[Network, set[tuple[IPv4Address, ...]]] = {}
+    prefix: Network | None = None
+    path: tuple[IPv4Address, ...] | None = None
+    for line in [*text.splitlines(), ""]:
+        match = _ROUTE.match(line)
+        if match or not line:
+            if prefix is not None and path is not None:
+                found.setdefault(prefix, set()).add(path)
+            path = None
+        if match:
+            prefix = ip_network(match["prefix"]) if match["prefix"] else prefix
+            path = ()
+        elif path is not None and "BGP.cluster_list:" in line:
+            path = tuple(map(IPv4Address, line.partition(":")[2].split()))
+    return {prefix: frozenset(paths) for prefix, paths in found.items()}

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from labgen.spec.stages import Probe, Stage
+
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=63, strict=True)
 ]
@@ -155,3 +157,7 @@ class Spec(Strict):
     segments: dict[Name, Segment] = Field(min_length=1)
     clusters: dict[Name, Cluster] = Field(default_factory=dict)
     routers: dict[Name, Router] = Field(default_factory=dict)
+    probes: dict[Name, Probe] = Field(
+        default_factory=dict, description="flows that `labgen rehearse` probes through all stages"
+    )
+    stages: list[Stage] = Field(default_factory=list, description="what `labgen rehearse` does")

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "capture": {"errors", "runtime", "evidence", "bgp"},
     "observe": {"errors", "runtime", "evidence", "facts", "bgp", "calico", "bigip"},
     "check": {"errors", "design", "evidence", "facts", "bgp", "calico", "bigip"},
-    "report": {"errors", "check", "evidence", "bgp", "design"},
+    "report": {"errors", "check", "evidence", "bgp", "design", "rehearsal"},
     "lab": {
         "errors",
         "bgp",
@@ -69,6 +69,10 @@ MAY_IMPORT = {
         "observe",
         "runtime",
         "plan",
+        "calico",
+        "kubernetes",
+        "yaml_source",
+        "images",
     },
 }
 FACES = {"cli", "pytest_plugin", "__init__", "__main__"}

@@ -1,0 +1,189 @@
+"""Run the stages of a rehearsal on a running lab: act, wait for what must hold, count what it cost.
+
+Stops at the first stage that is not as expected. Everything that runs (the lab, the probes, the
+captures, the clock) is given, so the order of things can be tested without a lab.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from labgen.check.model import Finding, Rung, Status
+from labgen.errors import LabgenError
+from labgen.rehearsal.actions import Actor, Lab
+from labgen.rehearsal.calls import Texts, words
+from labgen.rehearsal.judging import conditions, reach
+from labgen.rehearsal.observing import Look
+from labgen.rehearsal.outages import BgpEvent, Loss, Path, Window, events_of, losses
+from labgen.rehearsal.result import Outcome, StageResult
+from labgen.rehearsal.targets import Places
+
+if TYPE_CHECKING:
+    from labgen.bgp.conversation import Capture
+    from labgen.rehearsal.probing import Flow, Probing
+    from labgen.runtime.protocol import Commands
+    from labgen.spec.model import Spec
+    from labgen.spec.stages import Stage, Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Stageplay:
+    """What the stages are played on. `wire` reads the captures, `now` is the time in ns."""
+
+    lab: Lab
+    spec: Spec
+    texts: Texts
+    commands: Commands
+    probes: Probing
+    wire: Callable[[], Capture]
+    tell: Callable[[str], object] = str
+    now: Callable[[], int] = time.time_ns
+    windows: list[Window] = field(default_factory=list)
+
+
+def play(on: Stageplay, stages: Sequence[Stage]) -> tuple[StageResult, ...]:
+    """Every stage up to the first broken one; those after it are NOT_RUN."""
+    actor = Actor(on.lab, on.texts, on.commands)
+    results: list[StageResult] = []
+    try:
+        for stage in stages:
+            if results and results[-1].outcome is not Outcome.PASS:
+                results.append(StageResult(stage.name, Outcome.NOT_RUN))
+            else:
+                results.append(_stage(on, actor, stage))
+    finally:
+        actor.heal_all()
+    return tuple(results)
+
+
+def _stage(on: Stageplay, actor: Actor, stage: Stage) -> StageResult:
+    start = on.now()
+    actions: list[tuple[str, int]] = []
+    try:
+        for action in stage.actions:
+            on.tell(f"{stage.name}: {words(action)}")
+            actions.append((words(action), on.now()))
+            actor.do(action)
+        findings = _reached(on, stage)
+    except LabgenError as error:
+        failed = f"`{actions[-1][0]}`: " if actions else ""
+        told = (f"{failed}{error}",)
+        end = on.now()
+        return StageResult(stage.name, Outcome.ERROR, start, (end - start) / 1e9, tuple(actions),
+                           story=told)  # fmt: skip
+    end = on.now()
+    # What happened since the last stage was judged belongs to this one's time, so nothing is lost.
+    since = on.windows[-1].end_ns if on.windows else start
+    on.windows.append(Window(stage.name, since, end, tuple(actions)))
+    on.tell(f"{stage.name}: answers to the last probes")
+    costs, notes = _losses(on, end)
+    findings = (*findings, *_thresholds(on.spec, stage, costs))
+    return StageResult(
+        stage.name, _outcome(findings), start, (end - start) / 1e9, tuple(actions), findings,
+        costs, (*story(findings), *notes),
+    )  # fmt: skip
+
+
+def _reached(on: Stageplay, stage: Stage) -> tuple[Finding, ...]:
+    design = on.lab.design()
+    places = Places(design, on.lab.state)
+    wanted = conditions(stage.expect, places, design, on.commands)
+    return reach(
+        wanted, lambda: Look(design, on.commands.run), deadline=stage.expect.deadline,
+        tell=lambda text: on.tell(f"{stage.name}: {text}"),
+    )  # fmt: skip
+
+
+def _outcome(findings: Sequence[Finding]) -> Outcome:
+    statuses = {finding.status for finding in findings}
+    if Status.FAIL in statuses:
+        return Outcome.FAIL
+    return Outcome.ERROR if Status.ERROR in statuses else Outcome.PASS
+
+
+def story(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Why a stage is not as expected: what is broken, lowest rung first."""
+    broken = [f for f in findings if f.status in (Status.FAIL, Status.ERROR)]
+    return tuple(
+        f"{f.rung.title}: {f.subject}: expected {f.expected}; last seen: {f.observed}"
+        for f in sorted(broken, key=lambda f: f.rung)
+    )
+
+
+def _losses(on: Stageplay, end: int) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
+    """The last window's losses per flow, and why something of them is not known."""
+    if not on.probes.flows:
+        return (), ()
+    try:
+        on.probes.read_until(end)
+    except LabgenError as error:
+        return (), (f"the probes: {error}",)
+    window = on.windows[-1]
+    hurt = any(
+        sample.rtt_us is None and sample.sent_ns >= window.start_ns
+        for flow in on.probes.flows for sample in on.probes.of(flow)
+    )  # fmt: skip
+    places = Places(on.lab.design(), on.lab.state)
+    events: tuple[BgpEvent, ...] = ()
+    notes: tuple[str, ...] = ()
+    if hurt:
+        try:
+            name_of = {a: n for n, a in places.speakers.items() if a is not None}
+            events = events_of(on.wire(), name_of, since_ns=window.start_ns - 10_000_000_000)
+        except LabgenError as error:
+            notes = (f"no BGP event can be named: {error}",)
+    found = []
+    for flow in on.probes.flows:
+        path = path_of(flow, places)
+        found.append(losses(flow.name, on.probes.of(flow), [window], path, events)[0])
+    return tuple(found), notes
+
+
+def path_of(flow: Flow, places: Places) -> Path:
+    """What a flow depends on. A Service's flows end at its pods, wherever they are."""
+    pod = places.pods.get(flow.node)
+    source = pod.addresses[0] if pod is not None else places.speakers.get(flow.node)
+    near = pod.spec.node_name if pod is not None else flow.node
+    nodes = (near, places.node_of_address(flow.address))
+    addresses = [places.speakers.get(n) for n in nodes if n is not None]
+    return Path(tuple(a for a in (flow.address, source) if a is not None),
+                frozenset(a for a in addresses if a is not None))  # fmt: skip
+
+
+def _thresholds(spec: Spec, stage: Stage, costs: Sequence[Loss]) -> list[Finding]:
+    """What a stage may cost: its own limits, else the flow's."""
+    found = []
+    for loss in costs:
+        if not loss.reachable:
+            continue
+        probe = spec.probes[loss.flow]
+        gap = _limit("max_gap", stage, probe)
+        if gap is not None:
+            longest = loss.longest.milliseconds if loss.longest else 0.0
+            found.append(_limited("max-gap", loss, longest <= gap * 1000,
+                                  f"no gap longer than {gap * 1000:g} ms",
+                                  f"{longest:.0f} ms"))  # fmt: skip
+        most = _limit("max_lost", stage, probe)
+        if most is not None:
+            found.append(_limited("max-lost", loss, loss.lost <= most,
+                                  f"at most {most:g} of {loss.sent} lost",
+                                  f"{loss.lost} lost"))  # fmt: skip
+    return found
+
+
+def _limit(name: str, stage: Thresholds, probe: Thresholds) -> float | None:
+    own: float | None = getattr(stage, name)
+    other: float | None = getattr(probe, name)
+    return other if own is None else own
+
+
+def _limited(check: str, loss: Loss, ok: bool, expected: str, observed: str) -> Finding:
+    gap = loss.longest
+    evidence = () if gap is None or gap.explained is None else (
+        f"{gap.explained.where}: {gap.explained.text}",
+    )  # fmt: skip
+    return Finding(check, Status.PASS if ok else Status.FAIL, Rung.TRAFFIC,
+                   f"loss of {loss.flow}", expected, observed, evidence)  # fmt: skip

@@ -1,0 +1,152 @@
+"""A rehearsal for people and for CI: a table per stage of what each flow lost, and the story."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from labgen.check.model import Finding, Status
+from labgen.rehearsal.result import Outcome, StageResult
+from labgen.report.text import Style, plain, table
+
+if TYPE_CHECKING:
+    from labgen.rehearsal.outages import Gap, Loss
+    from labgen.rehearsal.result import Rehearsal
+
+_COLOUR = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.ERROR: "yellow",
+           Outcome.NOT_RUN: "bright_black"}  # fmt: skip
+_MARK = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.ERROR: "!", Outcome.NOT_RUN: "·"}
+_SHOWN = 6
+HEADER = ("FLOW", "SENT", "LOST", "LONGEST GAP", "BEGAN", "EXPLAINED BY")
+
+
+def lines(result: Rehearsal, style: Style = plain) -> list[str]:
+    """The whole rehearsal."""
+    found: list[str] = []
+    for stage in result.stages:
+        found += [*stage_lines(stage, style), ""]
+    found += [f"note: {note}" for note in result.notes]
+    if result.probe_cost:
+        shares = ", ".join(f"{node} {share:.1%}" for node, share in result.probe_cost)
+        found.append(f"probes took of one core: {shares}")
+    done = sum(s.outcome is Outcome.PASS for s in result.stages)
+    up = f", {result.deploy_seconds:.1f} s of them to deploy" if result.deployed else ""
+    verdict = "PASS" if result.passed else "FAIL"
+    colour = "green" if result.passed else "red"
+    found.append(
+        f"{style(verdict, colour)}: {done} of {len(result.stages)} stages"
+        f" in {result.seconds:.1f} s{up}"
+    )
+    return found
+
+
+def stage_lines(stage: StageResult, style: Style = plain) -> list[str]:
+    """One stage: its outcome, what was proven, what it cost, why it is broken."""
+    word = style(f"{_MARK[stage.outcome]} {stage.outcome.value}", _COLOUR[stage.outcome])
+    if stage.outcome is Outcome.NOT_RUN:
+        return [f"{word}  {stage.name}"]
+    found = [f"{word}  {stage.name}  {stage.seconds:.1f} s"]
+    found += [f"  did       {text}" for text, _ in stage.actions]
+    found += [f"  proven    {text}" for text in proven(stage.findings)]
+    if stage.losses:
+        rows = [row(loss) for loss in stage.losses]
+        found += [f"  {line}" for line in table(rows, header=HEADER)]
+    for number, text in enumerate(stage.story):
+        found.append(f"  {style('broken' if number == 0 else 'also', 'red'):<8}  {text}")
+    return found
+
+
+def proven(findings: Sequence[Finding]) -> list[str]:
+    """What passed, findings of one kind on one line."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.status is Status.PASS:
+            kinds.setdefault(finding.check, []).append(finding)
+    words = []
+    for check, own in kinds.items():
+        if len(own) > _SHOWN:
+            words.append(f"{check}: {len(own)} times, such as {own[0].subject}: {own[0].observed}")
+        elif check in _COUNTED:
+            words.append(f"{check}: {own[0].subject}: {own[0].observed}"
+                         + (f" and {len(own) - 1} more" if len(own) > 1 else ""))  # fmt: skip
+        else:
+            words += [f"{check}: {f.subject}: {f.observed}" for f in own]
+    return words
+
+
+_COUNTED = {"established", "forecast", "sessions", "rib", "fib"}
+
+
+def row(loss: Loss) -> list[str]:
+    """A flow's cells, in the order of `HEADER`."""
+    if not loss.reachable:
+        return [loss.flow, str(loss.sent), "-", "not reachable yet", "", ""]
+    if loss.longest is None:
+        first = "" if loss.first_answer_ns is None else "first answers in this stage"
+        return [loss.flow, str(loss.sent), "0", "0 ms", "", first]
+    gap = loss.longest
+    open_end = "" if gap.end_ns is not None else " and on"
+    began = f"{gap.after_ms:.0f} ms after {_short(gap.action)}"
+    return [loss.flow, str(loss.sent), str(loss.lost), f"{gap.milliseconds:.0f} ms{open_end}",
+            began, explained(gap)]  # fmt: skip
+
+
+def _short(text: str, most: int = 44) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def explained(gap: Gap) -> str:
+    """The BGP event, how long before the gap it was, and where it stands in the capture."""
+    event = gap.explained
+    if event is None:
+        return "no BGP event near"
+    before = (gap.start_ns - event.time_ns) / 1e6
+    when = f"{before:.0f} ms before" if before >= 0 else f"{-before:.0f} ms into it"
+    return f"{event.text}, {when} ({event.where.rsplit('/', 1)[-1]})"
+
+
+def junit(result: Rehearsal) -> str:
+    """A `<testsuites>` document: a suite per stage, a case per finding and one for the stage."""
+    root = ET.Element("testsuites")
+    for stage in result.stages:
+        suite = ET.SubElement(root, "testsuite", {
+            "name": f"labgen rehearse {result.lab}: {stage.name}", "time": f"{stage.seconds:.3f}",
+        })  # fmt: skip
+        own = ET.SubElement(suite, "testcase", {"classname": result.lab, "name": stage.name,
+                                                "time": f"{stage.seconds:.3f}"})  # fmt: skip
+        kind = {Outcome.FAIL: "failure", Outcome.ERROR: "error", Outcome.NOT_RUN: "skipped"}
+        if stage.outcome in kind:
+            head = stage.story[0] if stage.story else stage.outcome.value
+            body = ET.SubElement(own, kind[stage.outcome], {"message": _clean(head)})
+            body.text = _clean("\n".join(stage.story))
+        for finding in stage.findings:
+            _case(suite, f"{result.lab}.{stage.name}", finding)
+        _count(suite)
+    for key in ("tests", "failures", "errors", "skipped"):
+        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(suite: ET.Element, name: str, finding: Finding) -> None:
+    case = ET.SubElement(suite, "testcase", {
+        "classname": name, "name": f"{finding.check}: {finding.subject}",
+    })  # fmt: skip
+    kind = {Status.FAIL: "failure", Status.ERROR: "error", Status.SKIP: "skipped"}
+    if finding.status in kind:
+        body = ET.SubElement(case, kind[finding.status], {"message": _clean(finding.observed)})
+        body.text = _clean("\n".join([f"expected: {finding.expected}",
+                                      f"observed: {finding.observed}",
+                                      *(f"evidence: {e}" for e in finding.evidence)]))  # fmt: skip
+
+
+def _count(suite: ET.Element) -> None:
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    for key, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(key, str(len(suite.findall(f"testcase/{kind}"))))
+
+
+def _clean(text: str) -> str:
+    """XML 1.0 has no control characters but tab, newline and return."""
+    return "".join(c for c in text if c >= " " or c in "\t\n\r")

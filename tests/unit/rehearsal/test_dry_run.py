@@ -1,0 +1,216 @@
+"""What cannot work is refused before anything starts, at its place in the spec."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from labgen.errors import InputError
+from labgen.lab.clusters import beginning
+from labgen.lab.datastore_files import real_stamps
+from labgen.lab.project import Project, open_project
+from labgen.rehearsal.calls import Texts, substituted, variables, words
+from labgen.rehearsal.dry_run import check
+from labgen.rehearsal.rehearse import chosen
+
+REPO = Path(__file__).parents[3]
+HEAD = """\
+name: tried
+segments: {lan: {subnet: 172.17.0.0/16}}
+clusters:
+  a:
+    resources: [pool.yaml]
+    manifests: [echo.yaml]
+    nodes:
+      n1: {segment: lan, address: 172.17.0.2}
+      n2: {segment: lan, address: 172.17.0.3}
+    pods:
+      shell: {node: n1}
+"""
+POOL = """\
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: pods}
+spec: {cidr: 10.200.0.0/16, blockSize: 26}
+"""
+PEER = """\
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: other}
+spec: {peerIP: "${N2_IP}", asNumber: 64513}
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    (tmp_path / "pool.yaml").write_text(POOL)
+    (tmp_path / "peer.yaml").write_text(PEER)
+    shutil.copy(REPO / "topologies/two-clusters/testingworkload/echo-server.yaml",
+                tmp_path / "echo.yaml")  # fmt: skip
+    return tmp_path
+
+
+def opened(lab: Path, text: str) -> Project:
+    (lab / "lab.yaml").write_text(HEAD + text)
+    return open_project(lab / "lab.yaml")
+
+
+def tried(project: Project) -> None:
+    stamps = real_stamps()
+    now = beginning(project.loaded.spec, project.design, stamps)
+    check(project, chosen(project.loaded.spec), now, Texts(project.loaded), stamps)
+
+
+def stage(*actions: str, expect: str = "") -> str:
+    text = "stages:\n  - name: change\n"
+    if actions:
+        text += "    actions:\n" + "".join(f"      - {action}\n" for action in actions)
+    return text + (f"    expect:\n      {expect}\n" if expect else "")
+
+
+GOOD = [
+    "apply: {cluster: a, file: peer.yaml}",
+    "create: {cluster: a, file: peer.yaml}",
+    "patch: {cluster: a, kind: node, name: n1, patch: {spec: {bgp: {asNumber: 64600}}}}",
+    "delete: {cluster: a, kind: ippool, name: pods}",
+    "delete: {cluster: a, kind: service, name: echoserver}",
+    "label: {cluster: a, nodes: [n1, n2], labels: {rack: one}}",
+    "drain: {cluster: a, nodes: [n2]}",
+    "cordon: {cluster: a, nodes: [n1]}",
+    "uncordon: {cluster: a, nodes: [n1]}",
+    "calicoctl: {cluster: a, argv: [get, nodes]}",
+    "kubectl: {cluster: a, argv: [get, nodes]}",
+    "add_node: {cluster: a, name: n3}",
+    "remove_node: {cluster: a, name: n2}",
+    "run: {node: shell, argv: [ip, route]}",
+]
+
+
+@pytest.mark.parametrize("action", GOOD, ids=lambda a: a.split(":")[0])
+def test_what_can_work_is_taken(lab: Path, action: str) -> None:
+    project = opened(lab, stage(action))
+    tried(project)
+    assert words(project.loaded.spec.stages[0].actions[0])
+
+
+def test_a_later_action_may_use_what_an_earlier_one_made(lab: Path) -> None:
+    tried(
+        opened(
+            lab,
+            stage(
+                "add_node: {cluster: a, name: n3}",
+                "label: {cluster: a, nodes: [n3], labels: {rack: two}}",
+                "apply: {cluster: a, file: peer.yaml}",
+                "delete: {cluster: a, kind: bgppeer, name: other}",
+                expect="sessions: {n3: [n1, n2]}",
+            ),
+        )
+    )
+
+
+BAD = [
+    (stage("apply: {cluster: b, file: peer.yaml}"), r"no cluster `b`"),
+    (stage("apply: {cluster: a, file: pear.yaml}"), r"no such file: pear.yaml"),
+    (stage("apply: {cluster: a, file: peer.yaml}",
+           "delete: {cluster: a, kind: bgppeer, name: third}"), r"third"),
+    (stage("patch: {cluster: a, kind: node, name: n9, patch: {spec: {}}}"), r"n9"),
+    (stage("patch: {cluster: a, kind: nodule, name: n1, patch: {spec: {}}}"), r"nodule"),
+    (stage("patch: {cluster: a, kind: node, name: n1, patch: {spec: {bgp: {asNumber: x}}}}"),
+     r"patch node"),
+    (stage("label: {cluster: a, nodes: [n7], labels: {x: y}}"), r"n7"),
+    (stage("drain: {cluster: a, nodes: [n1]}"), r"shell"),  # a bare pod, as kubectl says
+    (stage("add_node: {cluster: a, name: n1}"), r"n1 is taken"),
+    (stage("add_node: {cluster: a, name: n3, address: 10.0.0.1}"), r"not in 172.17"),
+    (stage("remove_node: {cluster: a, name: n3}"), r"no node `n3`"),
+    (stage("run: {node: shall, argv: [id]}"), r"no node `shall`.*did you mean `shell`"),
+    (stage("inject: {fault: nonsense}"), r"no fault `nonsense`"),
+    (stage("calicoctl: {cluster: a, argv: [frobnicate]}"), r"frobnicate"),
+    (stage("kubectl: {cluster: a, argv: [run, x, -i, --image, y]}"), r"use the verb `run`|run"),
+    (stage(expect="sessions: {n1: [n4]}"), r"no node `n4`"),
+    (stage(expect="sessions: {n5: [n1]}"), r"no node `n5`"),
+    (stage(expect="as_numbers: {c: 64512}"), r"no cluster or node `c`"),
+    (stage(expect="routes: [{clusters: [b], to: 10.0.0.0/8}]"), r"no cluster `b`"),
+    (stage(expect="routes: [{nodes: [n1], to: 10.0.0.0/8, via: [n6]}]"), r"no node `n6`"),
+    (stage(expect="traffic: [{from: nobody, to: {pod: shell}}]"), r"no node or pod `nobody`"),
+    (stage(expect="traffic: [{from: shell, to: {cluster: a, service: x}}]"), r"default/x"),
+    (stage(expect="traffic: [{from: shell, to: {cluster: a, app: x}}]"), r"app=x"),
+    ("probes: {f: {from: nobody, to: {pod: shell}}}\n" + stage(), r"no node or pod `nobody`"),
+    ("probes: {f: {from: shell, to: {pod: nobody}}}\n" + stage(), r"no pod `nobody`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "told"), BAD)
+def test_what_cannot_work_is_refused_at_its_place(lab: Path, text: str, told: str) -> None:
+    project = opened(lab, text)
+    with pytest.raises(InputError, match=told) as caught:
+        tried(project)
+    for line in str(caught.value).splitlines():
+        assert re.match(r"\S*lab\.yaml:\d+:\d+: ", line), line
+
+
+SHAPE = [
+    ("stages: [{name: x, actions: [{}]}]", "exactly one verb"),
+    ("stages: [{name: x, actions: [{cordon: {cluster: a, nodes: []}}]}]", "at least one"),
+    ("stages: [{name: x, actions: [{explode: {}}]}]", "unknown key `explode`"),
+    ("stages: [{name: x, max_gap: 1}]", "a duration such as 1s"),
+    ("stages: [{name: x, max_gap: fast}]", "a duration such as 1s"),
+    ("stages: [{name: x, expect: {routes: [{to: 10.0.0.0/8}]}}]", "`clusters` or `nodes`"),
+    ("probes: {f: {from: shell, to: {pod: shell}, rate: 100000}}", "1000"),
+    ("probes: {f: {from: shell, to: {pod: shell}, kind: sctp}}", "icmp"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "told"), SHAPE)
+def test_the_shape_is_checked_first(lab: Path, text: str, told: str) -> None:
+    with pytest.raises(InputError, match=re.escape(told)) as caught:
+        opened(lab, text + "\n")
+    assert re.match(r"\S*lab\.yaml:\d+:\d+: ", str(caught.value))
+
+
+def test_a_variable_that_names_no_node_has_its_place_in_its_file(lab: Path) -> None:
+    (lab / "peer.yaml").write_text(PEER.replace("N2_IP", "N22_IP"))
+    with pytest.raises(InputError, match=r"peer\.yaml:4:17: .*N22_IP.*known: N1_IP, N2_IP"):
+        tried(opened(lab, stage("apply: {cluster: a, file: peer.yaml}")))
+
+
+def test_variables_are_the_nodes_addresses(lab: Path) -> None:
+    project = opened(lab, stage())
+    assert variables(project.loaded.spec) == {"N1_IP": "172.17.0.2", "N2_IP": "172.17.0.3"}
+    assert substituted("x: ${A_IP}\n", "f", {"A_IP": "1.2.3.4"}) == "x: 1.2.3.4\n"
+
+
+def test_the_guides_stages_are_taken() -> None:
+    tried(open_project(REPO / "topologies/two-clusters/lab.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--stage", "mash"), "did you mean `mesh`"),
+        (("--from", "nowhere"), "known: mesh"),
+        (("--stage", "mesh", "--from", "mesh"), "exclude each other"),
+    ],
+)
+def test_the_command_refuses_stages_that_are_not_there(argv: tuple[str, ...], told: str) -> None:
+    from labgen.cli.rehearse import rehearse
+
+    done = CliRunner().invoke(rehearse, [str(REPO / "topologies/two-clusters"), *argv])
+    assert isinstance(done.exception, InputError)
+    assert told in str(done.exception)
+
+
+def test_a_lab_without_stages_says_what_to_write() -> None:
+    project = open_project(REPO / "topologies/bigip-calico/lab.yaml")
+    with pytest.raises(InputError, match="write `stages:`"):
+        chosen(project.loaded.spec)
+
+
+def test_from_and_only_choose(lab: Path) -> None:
+    spec = open_project(REPO / "topologies/two-clusters/lab.yaml").loaded.spec
+    assert [s.name for s in chosen(spec, only="mesh off")] == ["mesh off"]
+    assert next(s.name for s in chosen(spec, first="mesh off")) == "mesh off"
+    assert len(chosen(spec, first="mesh off")) == 3
