@@ -53,6 +53,8 @@ def _router(router: Router) -> dict[str, str]:
     }
     if router.lockdown is not None:
         files["lockdown.nft"] = router.lockdown
+    if router.floating or router.virtual_addresses:
+        files["floating"] = hosts.floating(router)
     if router.role is Role.BIGIP:
         files["ZebOS.conf"] = router.zebos
     return files

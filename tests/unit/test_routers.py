@@ -206,3 +206,27 @@ def test_self_ips_stand_in_the_spec_or_in_tmsh(
 def test_neither_is_an_error(edited: Callable[..., Project]) -> None:
     with pytest.raises(InputError, match=r"lab\.yaml:\d+:\d+: .*`address` is missing"):
         edited("bigip-calico", LAB, "        address: 10.1.20.5\n", "")
+
+
+def test_only_the_active_unit_announces_what_floats(edited: Callable[..., Project]) -> None:
+    project = edited("bigip-ha")
+    routes = sent(project, "bigip-a", "ha-node1")
+    assert (routes["10.99.99.100/32"].origin, str(routes["10.99.99.100/32"].next_hop)) == (
+        "INCOMPLETE", "10.1.20.5",
+    )  # fmt: skip
+    assert sent(project, "bigip-b", "ha-node1") == {}
+    for unit, state in (("bigip-a", "active"), ("bigip-b", "standby")):
+        assert project.plan.node(unit).env["LABGEN_FAILOVER_STATE"] == state
+        given = project.artefacts[f"clab-bigip-ha/{unit}/floating"].decode()
+        assert given == "self eth1 10.1.20.7/24\nvirtual 10.99.99.100\n"
+        at_start = project.artefacts[f"clab-bigip-ha/{unit}/interfaces"].decode()
+        assert "10.1.20.7" not in at_start
+    assert project.design.notes == ()
+
+
+def test_a_floating_bgp_identifier_is_told(edited: Callable[..., Project]) -> None:
+    """FRR takes the highest address: with the floating one, failover resets every session."""
+    project = edited("bigip-ha", "frr-configs/bigip-a.imish", "bgp router-id 10.1.20.5\n", "")
+    (note,) = project.design.notes
+    assert "no `bgp router-id`" in note
+    assert str(project.design.speaker("bigip-a").bgp_identifier) == "10.1.20.7"
