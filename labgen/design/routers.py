@@ -97,6 +97,11 @@ def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> Rou
     injected = [KernelRoute(ip_network(a)) for a in network.virtual_addresses if active]
     speaker = _speaker(name, interfaces, routing, [*network.routes, *injected])
     notes = [*_notes(translation), *network.notes]
+    if router.image is not None:
+        notes.append(
+            f"{name}: {router.image} has no port lockdown, imish, TMM routes or failover: those "
+            "are of labgen's own image"
+        )
     highest = _highest_floating(network, routing)
     if speaker is not None and highest is not None:
         notes.append(

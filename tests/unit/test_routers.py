@@ -85,6 +85,11 @@ def test_frrs_own_image_gets_its_addresses_from_its_configuration(
     assert "interface eth1\n ip address 10.1.30.1/24\nexit\n" in conf
 
 
+def test_what_a_foreign_image_lacks_is_told(edited: Callable[..., Project]) -> None:
+    project = edited("bigip-calico", LAB, "    kind: bigip\n", "    kind: bigip\n    image: f:1\n")
+    assert any("f:1 has no port lockdown" in note for note in project.design.notes)
+
+
 def test_a_missing_policy_is_told_before_anything_runs(edited: Callable[..., Project]) -> None:
     project = edited("bgp-tor", TOR, " no bgp ebgp-requires-policy\n", "")
     notes = [n for n in project.design.notes if "RFC 8212" in n]
