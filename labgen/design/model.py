@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from labgen.plan import Role
 
 if TYPE_CHECKING:
+    from labgen.bigip.ltm import LocalTraffic
     from labgen.bigip.translate import Translation
     from labgen.calico.node_config import NodeConfig
 
@@ -290,6 +291,7 @@ class Router:
     startup: str | None = field(default=None, repr=False)
     virtual_addresses: tuple[Address, ...] = ()
     active: bool = True
+    local_traffic: LocalTraffic | None = None
 
 
 @dataclass(frozen=True)

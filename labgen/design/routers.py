@@ -91,6 +91,7 @@ def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> Rou
         floating=network.floating,
         virtual_addresses=network.virtual_addresses,
         active=active,
+        local_traffic=network.local_traffic,
     )
     routing = resolve(config)
     self_ips.require_bgp(network, routing)

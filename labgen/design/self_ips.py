@@ -13,7 +13,6 @@ from labgen.design.plan import mac_of
 from labgen.errors import InputError, InputErrors, Mark
 from labgen.spec.model import BigIp, RouterInterface, Spec
 
-_READ_ELSEWHERE = "ltm virtual-address "
 _DOMAIN = 0  # the route domain that the stand-in's one namespace is
 
 
@@ -34,6 +33,7 @@ class SelfIps:
     objects: tuple[tmsh.SelfIp, ...] = ()
     tmm_routes: tuple[tmsh.Route, ...] = ()
     virtual_addresses: tuple[Address, ...] = ()
+    local_traffic: ltm.LocalTraffic = ltm.LocalTraffic()  # noqa: RUF009 - it is frozen
 
 
 def from_spec(
@@ -71,7 +71,13 @@ def from_tmsh(spec: Spec, name: str, text: str, path: str) -> SelfIps:
     found = reading.self_ips()
     if reading.problems:
         raise InputErrors(reading.problems)
-    return replace(found, virtual_addresses=tuple(v.address for v in announced))
+    traffic = ltm.parse(text, path)
+    return replace(
+        found,
+        virtual_addresses=tuple(v.address for v in announced),
+        local_traffic=traffic,
+        notes=(*found.notes, *traffic.notes),
+    )
 
 
 def require_bgp(network: SelfIps, routing: Routing) -> None:
@@ -204,7 +210,7 @@ class _Reading:
         return KernelRoute(route.network, route.gateway)
 
     def _unused(self) -> Iterator[str]:
-        remarks = [r for r in self._config.remarks if not r.text.startswith(_READ_ELSEWHERE)]
+        remarks = [r for r in self._config.remarks if not r.text.startswith("ltm ")]
         found = [f"{r.text} (line {r.mark.line})" for r in remarks]
         if found:
             yield f"{self._path}: without effect in the stand-in: {', '.join(found)}"

@@ -31,7 +31,9 @@ def routes(found: Sequence[KernelRoute]) -> str:
 def floating(router: Router) -> str:
     """What belongs to the active unit, for `/opt/labgen/failover`."""
     lines = [f"self {f.interface} {f.address}" for f in router.floating]
-    lines += [f"virtual {address}" for address in router.virtual_addresses]
+    virtuals = router.local_traffic.virtuals if router.local_traffic else ()
+    served = {v.address for v in virtuals}  # whose route follows their pools' health besides
+    lines += [f"virtual {a}" for a in router.virtual_addresses if a not in served]
     return "\n".join(lines) + "\n"
 
 

@@ -146,3 +146,71 @@ def test_a_standby_cannot_be_failed_over_to_twice(
     assert done.returncode == 2
     assert "bigip-b is active already" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+_CHAIN = "type filter hook input priority 0; tcp dport 8080 reject with tcp reset;"
+REFUSE = f"table inet drill {{ chain in {{ {_CHAIN} }}; }}"
+MONITOR_INTERVAL = 2.0  # frr-configs/bigip-a.tmsh
+
+
+def fetched(commands: running.EngineCommands, times: int) -> list[str]:
+    """Who served each of so many requests to the virtual server; empty where none did."""
+    loop = f"for i in $(seq {times}); do curl -s -m 1 http://{VIRTUAL}/ | head -1; echo; done"
+    text = commands.run("ha-web-1", ["sh", "-c", loop]).stdout
+    return [line.removeprefix("Request served by ") for line in text.split("\n\n")]
+
+
+def members(commands: running.EngineCommands, unit: str) -> list[bool]:
+    shown = json.loads(commands.run(unit, ["cat", "/run/labgen/ltm.json"]).check().stdout)
+    return [member["up"] for member in shown["web"]]
+
+
+def wait_for_members(commands: running.EngineCommands, *up: bool) -> None:
+    wait_until(
+        lambda: members(commands, "bigip-a"), lambda seen: seen == list(up), deadline=10,
+        what="the pool's members", interval=0.1,
+    )  # fmt: skip
+
+
+def test_the_virtual_server_spreads_over_its_pods(commands: running.EngineCommands) -> None:
+    wait_for_members(commands, True, True)
+    served = [name for name in fetched(commands, 10) if name]
+    assert served.count("ha-web-1") == served.count("ha-web-2") == 5
+
+
+def test_a_members_failure_costs_no_more_than_its_monitors_interval(
+    commands: running.EngineCommands,
+) -> None:
+    wait_for_members(commands, True, True)
+    commands.run("ha-web-2", ["nft", "-f", "-"], stdin=REFUSE).check()
+    try:
+        loop = (
+            f"end=$(($(date +%s) + 5)); while [ $(date +%s) -lt $end ]; do "
+            f"curl -s -m 1 -o /dev/null http://{VIRTUAL}/; echo $? $(date +%s.%N); done"
+        )
+        text = commands.run("ha-web-1", ["sh", "-c", loop], timeout=20).check().stdout
+        rows = [(int(a), float(b)) for a, b in (line.split() for line in text.splitlines())]
+        failed = [at for code, at in rows if code]
+        cost = max(failed, default=rows[0][1]) - rows[0][1]
+        print(f"a member's failure cost {cost:.3f} s, {len(failed)} of {len(rows)} requests")
+        assert failed, "the fault was felt"
+        assert cost <= MONITOR_INTERVAL + 0.3
+        assert members(commands, "bigip-a") == [True, False]
+    finally:
+        commands.run("ha-web-2", ["nft", "delete", "table", "inet", "drill"]).check()
+    wait_for_members(commands, True, True)
+
+
+def test_a_pool_that_is_down_withdraws_its_virtual_address(
+    commands: running.EngineCommands,
+) -> None:
+    pods = ("ha-web-1", "ha-web-2")
+    for pod in pods:
+        commands.run(pod, ["nft", "-f", "-"], stdin=REFUSE).check()
+    try:
+        wait_for_next_hop(commands, "none")
+        assert members(commands, "bigip-a") == [False, False]
+    finally:
+        for pod in pods:
+            commands.run(pod, ["nft", "delete", "table", "inet", "drill"]).check()
+    wait_for_next_hop(commands, "10.1.20.5")

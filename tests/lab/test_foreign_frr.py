@@ -22,7 +22,10 @@ from labgen.runtime.docker import DockerRuntime
 NAME = "rtr-foreign-frr"
 IMAGE = "rtr-foreign-frr:test"
 # FRR's Alpine package brings /run/frr along; Debian's leaves it to its own init script
-START = "install -d -o frr -g frr /run/frr; source /usr/lib/frr/frrcommon.sh; exec /usr/lib/frr/watchfrr $(daemon_list)"
+START = (
+    "install -d -o frr -g frr /run/frr; source /usr/lib/frr/frrcommon.sh; "
+    "exec /usr/lib/frr/watchfrr $(daemon_list)"
+)
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ BAD = {
     "missing configuration": ("bigip-1.imish", "bigip-9.imish", "no such file"),
     "bad address": ("10.1.20.21}", "10.1.20.300}", "expected: an IP address"),
     "host bits": ("10.1.20.0/24", "10.1.20.1/24", "no host bits set"),
-    "bad kind": ("kind: bigip", "kind: bigpi", "'bigip', 'frr'"),
+    "bad kind": ("kind: bigip", "kind: bigpi", "'bigip', 'f5_bigip-ve', 'frr'"),
     "bad service": ("default, \"tcp:179\"", "tcp179", "like `tcp:179`"),
     "bad interface": ('"1.1":', '"eth1":', "matches"),
     "bad name": ("name: bigip-calico", "name: bigip calico", "matches"),
