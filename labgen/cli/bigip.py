@@ -52,6 +52,28 @@ def translate_file(file: Path, form: str, interfaces: tuple[str, ...]) -> None:
     translation.require()
 
 
+@bigip.command("failover")
+@click.argument("lab")
+@click.option("--to", metavar="NODE", help="The unit that takes over; default: the other one.")
+def fail_over(lab: str, to: str | None) -> None:
+    """Make the standby unit of LAB's BIG-IP pair active.
+
+    The floating self-IPs move with a gratuitous ARP; the virtual addresses are withdrawn by one
+    unit and announced by the other.
+
+    Example: labgen bigip failover bigip-ha
+    """
+    from labgen.cli.common import project, runtime
+    from labgen.lab import running
+    from labgen.lab.failover import failover
+
+    opened = project(lab)
+    engine = runtime()
+    commands = running.EngineCommands(engine, running.find(engine, opened.name))
+    old, new = failover(opened.design, commands, to=to)
+    click.echo(f"{new} is active, {old} stands by")
+
+
 def _interfaces(given: tuple[str, ...]) -> dict[str, str] | None:
     pairs = {}
     for text in given:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from labgen.plan import Role
 
 if TYPE_CHECKING:
+    from labgen.bigip.ltm import LocalTraffic
     from labgen.bigip.translate import Translation
     from labgen.calico.node_config import NodeConfig
     from labgen.design.content import Content
@@ -295,7 +296,8 @@ class Router:
     """A router. A BIG-IP has a `translation`; plain FRR has its `frr_conf` as written.
 
     `daemons` are the FRR daemons it needs besides those that always run. `startup` is what a real
-    BIG-IP VE is told; such a router has no other files of labgen's.
+    BIG-IP VE is told; such a router has no other files of labgen's. `virtual_addresses` are those
+    that route health injection announces; they and `floating` belong to the `active` unit.
     """
 
     name: str
@@ -310,6 +312,9 @@ class Router:
     kernel_routes: tuple[KernelRoute, ...] = ()
     floating: tuple[FloatingAddress, ...] = ()
     startup: str | None = field(default=None, repr=False)
+    virtual_addresses: tuple[Address, ...] = ()
+    active: bool = True
+    local_traffic: LocalTraffic | None = None
 
 
 @dataclass(frozen=True)

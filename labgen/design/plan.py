@@ -114,12 +114,15 @@ def _router(design: Design, router: Router) -> NodePlan:
     binds = [_config(design, router.name)]
     if router.image is not None:
         binds.append(Bind(f"{directory(design, router.name)}/frr", "/etc/frr", read_only=False))
+    env = {"LABGEN_VLANS": ",".join(f"{i.vlan}={i.name}" for i in router.interfaces if i.vlan)}
+    if router.floating or router.virtual_addresses:
+        env["LABGEN_FAILOVER_STATE"] = "active" if router.active else "standby"
     return NodePlan(
         router.name,
         router.role,
         router.image or images.reference("bigip"),
         binds=tuple(binds),
-        env={"LABGEN_VLANS": ",".join(f"{i.vlan}={i.name}" for i in router.interfaces if i.vlan)},
+        env=env,
         labels=labels,
         sysctls=_FORWARDING,
         cap_add=("NET_ADMIN", "NET_RAW", "SYS_ADMIN"),  # FRR asks for SYS_ADMIN when it starts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, ip_interface
+from ipaddress import IPv4Address, ip_interface, ip_network
 
 from labgen.bigip import frr_conf, lockdown, ve
 from labgen.bigip.model import (
@@ -71,6 +71,8 @@ def _from_spec(spec: Spec, name: str, router: BigIp) -> SelfIps:
 
 
 def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> RouterDesign:
+    router = spec.routers[name]
+    active = isinstance(router, BigIp) and router.failover_state == "active"
     interfaces = network.interfaces
     config = parse(text, path)
     vlans = {i.vlan: i.name for i in interfaces if i.vlan}
@@ -83,15 +85,42 @@ def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> Rou
         f"hostname {name}\n{translation.frr_conf}",
         translation,
         network.lockdown,
-        spec.routers[name].image,
+        router.image,
         text,
         kernel_routes=network.routes,
         floating=network.floating,
+        virtual_addresses=network.virtual_addresses,
+        active=active,
+        local_traffic=network.local_traffic,
     )
     routing = resolve(config)
     self_ips.require_bgp(network, routing)
-    speaker = _speaker(name, interfaces, routing, network.routes)
-    return RouterDesign(node, speaker, (*_notes(translation), *network.notes))
+    injected = [KernelRoute(ip_network(a)) for a in network.virtual_addresses if active]
+    speaker = _speaker(name, interfaces, routing, [*network.routes, *injected])
+    notes = [*_notes(translation), *network.notes]
+    if router.image is not None:
+        notes.append(
+            f"{name}: {router.image} has no port lockdown, imish, TMM routes or failover: those "
+            "are of labgen's own image"
+        )
+    highest = _highest_floating(network, routing)
+    if speaker is not None and highest is not None:
+        notes.append(
+            f"{path}: no `bgp router-id`: {name}'s BGP identifier is its highest address, so the "
+            f"floating {highest} makes every failover reset its sessions (RFC 4271 §4.2)"
+        )
+        if active:
+            speaker = replace(speaker, bgp_identifier=highest)
+    return RouterDesign(node, speaker, tuple(notes))
+
+
+def _highest_floating(network: SelfIps, routing: Routing) -> IPv4Address | None:
+    """The floating address that would be the BGP identifier, where none is configured."""
+    own = [a.ip for i in network.interfaces for a in i.addresses if a.version == 4]
+    floating = [f.address.ip for f in network.floating if isinstance(f.address.ip, IPv4Address)]
+    highest = max(floating, default=None)
+    stated = routing.bgp is not None and routing.bgp.router_id is not None
+    return None if stated or highest is None or any(highest < ip for ip in own) else highest
 
 
 def _virtual_edition(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> RouterDesign:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
-from labgen.bigip import lockdown, tmsh
+from labgen.bigip import lockdown, ltm, tmsh
 from labgen.bigip.model import Routing
-from labgen.design.model import FloatingAddress, Interface, InterfaceAddress, KernelRoute
+from labgen.design.model import Address, FloatingAddress, Interface, InterfaceAddress, KernelRoute
 from labgen.design.plan import mac_of
 from labgen.errors import InputError, InputErrors, Mark
 from labgen.spec.model import BigIp, RouterInterface, Spec
@@ -32,6 +32,8 @@ class SelfIps:
     without_bgp: Mark | None = None
     objects: tuple[tmsh.SelfIp, ...] = ()
     tmm_routes: tuple[tmsh.Route, ...] = ()
+    virtual_addresses: tuple[Address, ...] = ()
+    local_traffic: ltm.LocalTraffic = ltm.LocalTraffic()  # noqa: RUF009 - it is frozen
 
 
 def from_spec(
@@ -65,10 +67,17 @@ def from_tmsh(spec: Spec, name: str, text: str, path: str) -> SelfIps:
     router = spec.routers[name]
     assert isinstance(router, BigIp)
     reading = _Reading(spec, name, router, tmsh.parse(text, path), path)
+    announced = [v for v in ltm.virtual_addresses(text, path) if v.advertised]
     found = reading.self_ips()
     if reading.problems:
         raise InputErrors(reading.problems)
-    return found
+    traffic = ltm.parse(text, path)
+    return replace(
+        found,
+        virtual_addresses=tuple(v.address for v in announced),
+        local_traffic=traffic,
+        notes=(*found.notes, *traffic.notes),
+    )
 
 
 def require_bgp(network: SelfIps, routing: Routing) -> None:
@@ -201,7 +210,8 @@ class _Reading:
         return KernelRoute(route.network, route.gateway)
 
     def _unused(self) -> Iterator[str]:
-        found = [f"{r.text} (line {r.mark.line})" for r in self._config.remarks]
+        remarks = [r for r in self._config.remarks if not r.text.startswith("ltm ")]
+        found = [f"{r.text} (line {r.mark.line})" for r in remarks]
         if found:
             yield f"{self._path}: without effect in the stand-in: {', '.join(found)}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labgen.design.model import CalicoNode, Interface, KernelRoute, Pod
+from labgen.design.model import CalicoNode, Interface, KernelRoute, Pod, Router
 
 POD_GATEWAY = "169.254.1.1"  # Calico's: every pod sees this address behind proxy ARP
 POD_GATEWAY6 = "fe80::ecee:eeff:feee:eeee"  # the link-local address of ee:ee:ee:ee:ee:ee
@@ -26,6 +26,15 @@ def routes(found: Sequence[KernelRoute]) -> str:
         f"route add {r.prefix} via {r.via}\n" if r.via else f"route add blackhole {r.prefix}\n"
         for r in found
     )
+
+
+def floating(router: Router) -> str:
+    """What belongs to the active unit, for `/opt/labgen/failover`."""
+    lines = [f"self {f.interface} {f.address}" for f in router.floating]
+    virtuals = router.local_traffic.virtuals if router.local_traffic else ()
+    served = {v.address for v in virtuals}  # whose route follows their pools' health besides
+    lines += [f"virtual {a}" for a in router.virtual_addresses if a not in served]
+    return "\n".join(lines) + "\n"
 
 
 def frr_interfaces(found: Sequence[Interface]) -> str:

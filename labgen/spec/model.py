@@ -128,6 +128,9 @@ class BigIp(Strict):
         "and routes, instead of `address` and `allow_service` of each interface",
     )
     interfaces: dict[BigIpInterface, RouterInterface] = Field(min_length=1)
+    failover_state: Literal["active", "standby"] = Field(
+        "active", description="of its traffic groups: who has the floating self-IPs at first"
+    )
     image: str | None = Field(
         None,
         description="stand-in: another FRR image; f5_bigip-ve: vrnetlab's build, by default "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,11 @@ def test_frrs_own_image_gets_its_addresses_from_its_configuration(
     assert any(b.target == "/etc/frr" and not b.read_only for b in node.binds)
     conf = project.artefacts["clab-bgp-tor/tor-1/frr/frr.conf"].decode()
     assert "interface eth1\n ip address 10.1.30.1/24\nexit\n" in conf
+
+
+def test_what_a_foreign_image_lacks_is_told(edited: Callable[..., Project]) -> None:
+    project = edited("bigip-calico", LAB, "    kind: bigip\n", "    kind: bigip\n    image: f:1\n")
+    assert any("f:1 has no port lockdown" in note for note in project.design.notes)
 
 
 def test_a_missing_policy_is_told_before_anything_runs(edited: Callable[..., Project]) -> None:
@@ -206,3 +212,31 @@ def test_self_ips_stand_in_the_spec_or_in_tmsh(
 def test_neither_is_an_error(edited: Callable[..., Project]) -> None:
     with pytest.raises(InputError, match=r"lab\.yaml:\d+:\d+: .*`address` is missing"):
         edited("bigip-calico", LAB, "        address: 10.1.20.5\n", "")
+
+
+def test_only_the_active_unit_announces_what_floats(edited: Callable[..., Project]) -> None:
+    project = edited("bigip-ha")
+    routes = sent(project, "bigip-a", "ha-node1")
+    assert (routes["10.99.99.100/32"].origin, str(routes["10.99.99.100/32"].next_hop)) == (
+        "INCOMPLETE", "10.1.20.5",
+    )  # fmt: skip
+    assert sent(project, "bigip-b", "ha-node1") == {}
+    for unit, state in (("bigip-a", "active"), ("bigip-b", "standby")):
+        assert project.plan.node(unit).env["LABGEN_FAILOVER_STATE"] == state
+        given = project.artefacts[f"clab-bigip-ha/{unit}/floating"].decode()
+        assert given == "self eth1 10.1.20.7/24\n"  # the virtual one follows its pool's health
+        served = json.loads(project.artefacts[f"clab-bigip-ha/{unit}/ltm.json"])
+        assert served["advertised"] == ["10.99.99.100"]
+        assert served["virtuals"][0]["snat"] == "10.1.20.7"
+        assert served["pools"]["web"]["monitor"]["interval"] == 2
+        at_start = project.artefacts[f"clab-bigip-ha/{unit}/interfaces"].decode()
+        assert "10.1.20.7" not in at_start
+    assert project.design.notes == ()
+
+
+def test_a_floating_bgp_identifier_is_told(edited: Callable[..., Project]) -> None:
+    """FRR takes the highest address: with the floating one, failover resets every session."""
+    project = edited("bigip-ha", "frr-configs/bigip-a.imish", "bgp router-id 10.1.20.5\n", "")
+    (note,) = project.design.notes
+    assert "no `bgp router-id`" in note
+    assert str(project.design.speaker("bigip-a").bgp_identifier) == "10.1.20.7"

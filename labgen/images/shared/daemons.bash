@@ -37,9 +37,11 @@ revive() { # revive NAME: again, with whatever `start` adds
   local extra
   extra=$(< "$daemons/$1.extra")
   rm -f "$daemons/$1.extra"
+  reviving "$1"
   eval "launch $1 ${command_of[$1]} $extra" # words that printf %q has quoted
   revived "$1"
 }
+reviving() { :; } # an entrypoint may have to clear the way
 revived() { :; } # an entrypoint may have more to do
 
 supervise() {
