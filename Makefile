@@ -34,7 +34,7 @@ destroy: venv ## remove LAB and everything it made
 
 test: engine ## all tests, those with real containers included
 	@$(BIN)/pytest -n 2 tests/unit
-	@$(BIN)/pytest -n 3 --dist loadfile tests/lab
+	@$(BIN)/pytest -n 2 --dist loadfile tests/lab
 
 unit: venv ## the tests that need no Docker
 	@$(BIN)/pytest tests/unit
