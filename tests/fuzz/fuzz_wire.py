@@ -5,8 +5,9 @@
 
 `message` feeds octets of one BGP message, `file` a capture file, `segments` a TCP connection whose
 segments are cut, lost, repeated and moved as the octets say. A finding is any exception that is not
-labgen's, or a run beyond libFuzzer's `-timeout` and `-rss_limit_mb`. What was found is kept in
-tests/data/fuzz/ and replayed by tests/unit/capture/test_fuzz_corpus.py.
+labgen's, or a run beyond libFuzzer's `-timeout` and `-rss_limit_mb`. A selection of the corpus, and
+whatever is found, is kept in tests/data/fuzz/ as lines of hexadecimal and replayed by
+tests/unit/capture/test_fuzz_corpus.py.
 """
 
 from __future__ import annotations

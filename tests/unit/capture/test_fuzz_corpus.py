@@ -1,4 +1,4 @@
-"""What fuzzing once broke stays mended."""
+"""What fuzzing found is replayed, and a little of it is done anew."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import pytest
 from tests.fuzz.targets import TARGETS
 
 DATA = Path(__file__).parents[2] / "data"
-FOUND = sorted((DATA / "fuzz").glob("*"))
+FOUND = sorted((DATA / "fuzz").glob("*.hex"))
 CAPTURES = sorted((DATA / "captures").glob("*.pcap*"))
 
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda p: p.name)
-def test_findings(path: Path) -> None:
-    """Each file is named `<target>-<what it broke>`."""
-    TARGETS[path.name.partition("-")[0]](path.read_bytes())
+def test_the_corpus(path: Path) -> None:
+    """Each file is `<target>-<what it is>.hex`: one input a line, each of which reached code that
+    those before it did not, or once broke something."""
+    target = TARGETS[path.name.partition("-")[0]]
+    for line in path.read_text(encoding="ascii").splitlines():
+        target(bytes.fromhex(line))
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda p: p.name)
