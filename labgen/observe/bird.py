@@ -17,6 +17,11 @@ def protocols(version: int = 4) -> tuple[str, ...]:
     return (_client(version), "-s", SOCKETS[version], "show", "protocols", "all")
 
 
+def status(version: int = 4) -> tuple[str, ...]:
+    """The argv of the cheapest question: is it there, since when."""
+    return (_client(version), "-s", SOCKETS[version], "show", "status")
+
+
 def routes(version: int = 4) -> tuple[str, ...]:
     """The argv that asks for every route with its attributes."""
     return (_client(version), "-s", SOCKETS[version], "show", "route", "all")
