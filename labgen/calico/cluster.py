@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from labgen.calico.secret import Secret
     from labgen.calico.specs import BGPPassword
 
-SECRET_NAMESPACE = "kube-system"  # noqa: S105 - a namespace, not a secret
+# Where calico-node runs, and so reads its Secrets: the manifest's place, and the operator's.
+MANIFEST_NAMESPACE, OPERATOR_NAMESPACE = "kube-system", "calico-system"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,15 +151,26 @@ class Cluster:
         return self._selected[text]
 
     def password(self, password: BGPPassword | None) -> Secret | None:
-        """The referenced Secret value; None where the Secret or its key does not exist."""
+        """The referenced Secret value, from calico-node's own namespace (environment NAMESPACE).
+
+        None where the Secret or its key does not exist: that is a notice, since the session then
+        goes without a password.
+        """
         reference = password.secret_key_ref if password else None
         if reference is None:
             return None
-        namespace = self.environment.get("NAMESPACE") or SECRET_NAMESPACE
-        for secret in self.resources.secrets:
-            if secret.namespace == namespace and secret.name == reference.name:
-                return secret.spec.value(reference.key)
-        return None
+        namespace = self.environment.get("NAMESPACE") or MANIFEST_NAMESPACE
+        named = [s for s in self.resources.secrets if s.name == reference.name]
+        here = (s.spec.value(reference.key) for s in named if s.namespace == namespace)
+        value = next(here, None)
+        if value is None:
+            elsewhere = sorted({s.namespace or "default" for s in named} - {namespace})
+            there = f" (NAMESPACE says where; there is one in {', '.join(elsewhere)})"
+            self.notice(
+                f"Secret {reference.name} with key {reference.key} is not in {namespace}"
+                f"{there if elsewhere else ''}: its peerings have no password"
+            )
+        return value
 
     @cached_property
     def filter_functions(self) -> dict[int, tuple[FilterFunction, ...]]:

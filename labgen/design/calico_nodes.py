@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_interface, ip_network
 
+from labgen.calico.cluster import MANIFEST_NAMESPACE, OPERATOR_NAMESPACE
 from labgen.calico.confd import Confd
 from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop
 from labgen.calico.resources import Resources, merged, parse, raise_all
@@ -54,7 +56,9 @@ def decide(
     """
     cluster, resources = spec.clusters[content.name], content.resources
     pods = _pods(cluster, content.state)
-    confd = Confd(resources, environment=environment or {})
+    confd = Confd(
+        resources, environment={"NAMESPACE": _namespace(resources), **(environment or {})}
+    )
     pools = [Pool(p.spec.network, bool(p.spec.nat_outgoing)) for p in resources.ip_pools]
     nodes = tuple(
         CalicoNode(
@@ -69,8 +73,22 @@ def decide(
     )
     raise_all([_without_as(resources, p) for p in _peers_without_as(nodes)])
     notes = [str(notice) for notice in resources.notices]
-    notes += [f"{node.name}: {notice}" for node in nodes for notice in node.config.notices]
+    told = Counter(notice for node in nodes for notice in node.config.notices)
+    notes += [text for text, times in told.items() if times == len(nodes)]
+    notes += [
+        f"{node.name}: {notice}"
+        for node in nodes
+        for notice in node.config.notices
+        if told[notice] < len(nodes)
+    ]
     return ClusterDesign(content, nodes, pods, tuple(notes))
+
+
+def _namespace(resources: Resources) -> str:
+    """Where this cluster's calico-node runs: the operator's namespace where only it has Secrets."""
+    there = {secret.namespace for secret in resources.secrets}
+    by_operator = OPERATOR_NAMESPACE in there and MANIFEST_NAMESPACE not in there
+    return OPERATOR_NAMESPACE if by_operator else MANIFEST_NAMESPACE
 
 
 def _peers_without_as(nodes: tuple[CalicoNode, ...]) -> list[str]:

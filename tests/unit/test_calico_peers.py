@@ -87,7 +87,18 @@ def test_a_mesh_password_and_restart_time() -> None:
     body = protocol(found, "Mesh_10_0_0_2")
     assert body.endswith('passive on; graceful restart time 2; password "hunter 2";')
     assert "hunter" not in repr(found)
-    assert session(config(THREE, spec, secret), "Mesh_10_0_0_2").password is None
+    elsewhere = config(THREE, spec, secret)
+    assert session(elsewhere, "Mesh_10_0_0_2").password is None
+    assert any("key key is not in kube-system" in n and "calico-system" in n
+               for n in elsewhere.notices)  # fmt: skip
+
+
+def test_a_password_whose_key_is_missing_is_told() -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: bgp, namespace: kube-system}\n"
+    spec = default("{nodeMeshPassword: {secretKeyRef: {name: bgp, key: key}}}")
+    assert config(THREE, spec, secret + "data: {key: aHVudGVyIDI=}\n").notices == ()
+    (told,) = config(THREE, spec, secret + "data: {other: aHVudGVyIDI=}\n").notices
+    assert told == "Secret bgp with key key is not in kube-system: its peerings have no password"
 
 
 # --- who wins -------------------------------------------------------------------------------
