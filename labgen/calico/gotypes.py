@@ -103,10 +103,14 @@ Labels = dict[str, Text]
 class Strictly(BaseModel):
     """A Calico struct: a field that the API does not have is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=api_name)
+    model_config = ConfigDict(
+        frozen=True, defer_build=True, extra="forbid", alias_generator=api_name
+    )
 
 
 class Loosely(BaseModel):
     """A Kubernetes struct of which we read a part."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=api_name)
+    model_config = ConfigDict(
+        frozen=True, defer_build=True, extra="ignore", alias_generator=api_name
+    )

@@ -7,6 +7,7 @@ The form is labgen's own JSON and follows the values of `objects`; it is no inte
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,22 +32,30 @@ from labgen.kubernetes.shell import Clusters
 from labgen.kubernetes.state import ClusterState
 
 FORMAT = 1
-_ADAPTERS: dict[str, TypeAdapter[tuple[Any, ...]]] = {
-    kind.name: TypeAdapter(tuple[value, ...])  # type: ignore[valid-type]
-    for kind, value in (
-        (kinds.NAMESPACE, Namespace),
-        (kinds.NODE, Node),
-        (kinds.POD, Pod),
-        (kinds.SERVICE, Service),
-        (kinds.DEPLOYMENT, Deployment),
-        (kinds.REPLICA_SET, ReplicaSet),
-        (kinds.DAEMON_SET, DaemonSet),
-        (kinds.ENDPOINT_SLICE, EndpointSlice),
-        (kinds.INSTALLATION, OperatorResource),
-        (kinds.API_SERVER, OperatorResource),
-    )
+_VALUES: dict[str, type[Object]] = {
+    kinds.NAMESPACE.name: Namespace,
+    kinds.NODE.name: Node,
+    kinds.POD.name: Pod,
+    kinds.SERVICE.name: Service,
+    kinds.DEPLOYMENT.name: Deployment,
+    kinds.REPLICA_SET.name: ReplicaSet,
+    kinds.DAEMON_SET.name: DaemonSet,
+    kinds.ENDPOINT_SLICE.name: EndpointSlice,
+    kinds.INSTALLATION.name: OperatorResource,
+    kinds.API_SERVER.name: OperatorResource,
 }
-_NETWORKS: TypeAdapter[tuple[Network, ...]] = TypeAdapter(tuple[Network, ...])
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[tuple[Any, ...]]:
+    """Made when it is first used: a tenth of a second for all is too dear for every command."""
+    value: Any = _VALUES[kind]
+    return TypeAdapter(tuple[value, ...])
+
+
+@cache
+def _networks() -> TypeAdapter[tuple[Network, ...]]:
+    return TypeAdapter(tuple[Network, ...])
 
 
 def dump(clusters: Clusters) -> str:
@@ -58,7 +67,7 @@ def dump(clusters: Clusters) -> str:
 
 def _state(state: ClusterState) -> dict[str, Any]:
     objects = {
-        kind.name: _ADAPTERS[kind.name].dump_python(state.of_kind(kind), mode="json")
+        kind.name: _adapter(kind.name).dump_python(state.of_kind(kind), mode="json")
         for kind in kinds.KINDS
     }
     return {
@@ -88,12 +97,12 @@ def _restored(name: str, body: dict[str, Any]) -> ClusterState:
     items: list[Object] = [
         item
         for kind, values in body["objects"].items()
-        for item in _ADAPTERS[kind].validate_python(values)
+        for item in _adapter(kind).validate_python(values)
     ]
     return ClusterState(
         name,
-        _NETWORKS.validate_python(body["serviceNetworks"]),
-        _NETWORKS.validate_python(body["podNetworks"]),
+        _networks().validate_python(body["serviceNetworks"]),
+        _networks().validate_python(body["podNetworks"]),
         {ref(item): item for item in items},
         body["serial"],
     )

@@ -41,7 +41,7 @@ AllowService = Annotated[str, AfterValidator(_service)]
 class Strict(BaseModel):
     """A spec value: frozen, and a key it does not know is an error, not silence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
 class Segment(Strict):

@@ -39,7 +39,7 @@ Argv = Annotated[list[str], Field(min_length=1)]
 class Strict(BaseModel):
     """A value of the spec: frozen, and a key it does not know is an error, not silence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
 class ServiceTarget(Strict):
