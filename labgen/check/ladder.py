@@ -7,6 +7,7 @@ A rung that could not run (ERROR) does not hide the ones above it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import wraps
 
 from labgen.check import state, wire_rungs
 from labgen.check.model import Finding, Rung, Status
@@ -20,6 +21,7 @@ _Directed = Callable[[Design, Evidence, Session, str], Iterator[Finding]]
 def _both(check: _Directed) -> _Check:
     """A check of one direction, run for both ends that are nodes of the lab."""
 
+    @wraps(check)
     def run(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:
         for end in session.ends:
             if end.node is not None:
@@ -37,6 +39,11 @@ LADDER: tuple[tuple[Rung, _Check], ...] = (
     (Rung.FIB, _both(state.fib)),
     (Rung.TRAFFIC, state.traffic),
 )
+
+
+def about(check: _Check) -> str:
+    """What a check says must hold: the first line of its docstring."""
+    return (check.__doc__ or "").partition("\n")[0]
 
 
 def verify(design: Design, evidence: Evidence) -> tuple[Finding, ...]:

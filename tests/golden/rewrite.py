@@ -6,7 +6,10 @@ import re
 import shutil
 from pathlib import Path
 
+from labgen.check.diagnosis.faults import FAULTS
+from labgen.check.ladder import LADDER, about
 from labgen.lab.project import open_project
+from labgen.report.catalogue import checks_page, faults_page
 
 REPO = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -31,7 +34,15 @@ def golden(lab: str) -> dict[str, str]:
     }
 
 
+def pages() -> dict[str, str]:
+    """The reference pages of docs/ that are made from the code."""
+    checks = [(rung.title, about(check)) for rung, check in LADDER]
+    return {"checks.md": checks_page(checks), "faults.md": faults_page(FAULTS.values())}
+
+
 def main() -> None:
+    for name, text in pages().items():
+        (REPO / "docs" / name).write_text(text)
     for lab in LABS:
         shutil.rmtree(HERE / lab, ignore_errors=True)
         for name, text in rendered(lab).items():

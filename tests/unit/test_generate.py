@@ -33,6 +33,12 @@ def test_output_is_what_was_reviewed(lab: str) -> None:
     assert rewrite.rendered(lab) == rewrite.golden(lab), "`make golden` rewrites; review the diff"
 
 
+@pytest.mark.parametrize("page", ["checks.md", "faults.md"])
+def test_the_reference_pages_say_what_the_code_says(page: str) -> None:
+    text = (REPO / "docs" / page).read_text()
+    assert text == rewrite.pages()[page], "`make golden` rewrites; review the diff"
+
+
 def labgen(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "labgen", *argv], capture_output=True, text=True, check=False,
