@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,27 +110,40 @@ def _span(capture: Capture) -> tuple[int, int]:
 
 
 def _print(result: Diagnosis) -> None:
+    """Causes that are alike stand together: what to do about them is said once."""
     paint = style()
-    for number, cause in enumerate(result.causes, 1):
-        label = cause.fault.code or "--"
-        sure = cause.confidence.value
+    alike = groupby(result.causes, key=lambda cause: (cause.fault, cause.confidence))
+    for number, ((fault, confidence), causes) in enumerate(alike, 1):
+        label = fault.code or "--"
         click.echo(
-            f"{number}. {paint(cause.fault.title, 'red')} [{label} {cause.fault.name}, {sure}]"
+            f"{number}. {paint(fault.title, 'red')} [{label} {fault.name}, {confidence.value}]"
         )
-        click.echo(f"   {cause.subject}: {cause.explanation}")
-        for line in cause.evidence:
-            click.echo(f"   evidence  {line}")
-        if cause.decides:
-            click.echo(f"   decides   {cause.decides}")
-        click.echo(f"   Calico    {cause.fault.remedy_calico}")
-        click.echo(f"   BIG-IP    {cause.fault.remedy_bigip}")
-        click.echo(f"   see       {' '.join(cause.fault.references)}")
+        for cause in causes:
+            _line("", f"{cause.subject}: {cause.explanation}")
+            for text in cause.evidence:
+                _line("evidence", text)
+            if cause.decides:
+                _line("decides", cause.decides)
+        _line("Calico", fault.remedy_calico)
+        _line("BIG-IP", fault.remedy_bigip)
+        _line("see", " ".join(fault.references))
     if not result.causes:
         click.echo(paint("no cause found: nothing in this evidence is wrong", "green"))
     for skipped in result.skipped:
         click.echo(
             f"SKIP {skipped.check}: not in the evidence; would need {skipped.missing}", err=True
         )
+
+
+def _line(label: str, text: str) -> None:
+    """One line under a cause; a terminal gets it folded, a file or pipe in one piece."""
+    first, rest = (f"   {label:<10}", " " * 13) if label else ("   ", "   ")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if width > 2 * len(rest):
+        text = textwrap.fill(
+            text, width - len(rest), break_long_words=False, break_on_hyphens=False
+        ).replace("\n", f"\n{rest}")
+    click.echo(first + text)
 
 
 __all__ = ["bundle_facts", "diagnose"]

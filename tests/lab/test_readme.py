@@ -1,59 +1,21 @@
-"""The README is true: its commands are run on a copy of its lab, and print what it shows.
+"""README and tutorial are true: their commands, run on copies of the lab, print what is shown.
 
 Numbers (times, ports, frames) may differ, and so may which end dialled; words may not.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from documents import blocks, examples, not_in_order, run, words
 
 from labgen.lab.destroy import destroy
 from labgen.runtime.docker import DockerRuntime
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README, TUTORIAL = "README.md", "docs/tutorial.md"
 NAME = "test-readme"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Example:
-    """A command of a console block, and the lines that the README shows under it."""
-
-    argv: tuple[str, ...]
-    shown: tuple[str, ...]
-
-
-def examples() -> list[Example]:
-    found: list[Example] = []
-    for block in blocks("console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *shown = part.splitlines()
-            argv = tuple(shlex.split(command, comments=True))
-            found.append(Example(argv, tuple(line for line in shown if line.strip())))
-    return found
-
-
-def words(text: str) -> str:
-    """A line without its numbers and its spacing; the lab by the README's name."""
-    text = text.replace(NAME, "bigip-calico")
-    return " ".join(re.sub(r"\d+", "N", text).split())
-
-
-def in_order(shown: tuple[str, ...], printed: list[str]) -> list[str]:
-    """The shown lines that are not printed, or not in that order."""
-    rest = iter(printed)
-    return [line for line in shown if line not in rest]
 
 
 def not_said(shown: tuple[str, ...], printed: list[str]) -> list[str]:
@@ -73,33 +35,25 @@ def here(copied: Callable[[str, str], Path], engine: DockerRuntime) -> Iterator[
     destroy(NAME, runtime=engine)
 
 
-def run(here: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", argv[0]]
-    arguments = [NAME if argument == "bigip-calico" else argument for argument in argv[1:]]
-    return subprocess.run(
-        [*program, *arguments], cwd=here, capture_output=True, text=True, check=False
-    )
-
-
 def test_every_command_prints_what_the_readme_shows(here: Path) -> None:
     seen = 0
-    for example in examples():
+    for example in examples(README):
         if example.argv[0] != "labgen" or any("segmnt" in line for line in example.shown):
             continue  # the two `make` commands are this very test run; the mistake comes below
-        done = run(here, *example.argv)
+        done = run(here, *(NAME if word == "bigip-calico" else word for word in example.argv))
         assert done.returncode == 0, f"{example.argv}: {done.stderr}"
-        shown, printed = example.shown, done.stdout.splitlines()
+        shown, printed = example.shown, done.stdout.replace(NAME, "bigip-calico").splitlines()
         if example.argv[1] == "wire":
             missing = not_said(shown, printed)
         else:
-            missing = in_order(tuple(map(words, shown)), list(map(words, printed)))
+            missing = not_in_order(shown, printed)
         assert not missing, f"{example.argv} printed\n{done.stdout}"
         seen += 1
     assert seen >= 4
 
 
 def test_the_readmes_mistake_is_told_as_it_shows(copied: Callable[[str, str], Path]) -> None:
-    (example,) = (e for e in examples() if any("segmnt" in line for line in e.shown))
+    (example,) = (e for e in examples(README) if any("segmnt" in line for line in e.shown))
     spec = copied("bigip-calico", "test-readme-mistake")
     text = spec.read_text()
     assert "kube-master: {segment:" in text
@@ -111,7 +65,7 @@ def test_the_readmes_mistake_is_told_as_it_shows(copied: Callable[[str, str], Pa
 
 def test_the_readmes_own_lab_generates(copied: Callable[[str, str], Path], tmp_path: Path) -> None:
     spec = copied("bigip-calico", "test-readme-spec")
-    (text,) = blocks("yaml")
+    (text,) = blocks(README, "yaml")
     spec.write_text(text)
     done = run(spec.parents[2], "labgen", "generate", str(spec), "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -120,7 +74,7 @@ def test_the_readmes_own_lab_generates(copied: Callable[[str, str], Path], tmp_p
 
 def test_the_readmes_pytest_passes_and_can_fail(here: Path) -> None:
     """Attached to the lab that the commands above deployed; without it, it deploys its own."""
-    (text,) = blocks("python")
+    (text,) = blocks(README, "python")
     (here / "test_mine.py").write_text(text)
     argv = ("pytest", "-q", "-p", "no:cacheprovider", "--lab", "topologies/bigip-calico")
     done = run(here, *argv, "test_mine.py")
@@ -130,3 +84,28 @@ def test_the_readmes_pytest_passes_and_can_fail(here: Path) -> None:
     done = run(here, *argv, "test_mine.py")
     assert done.returncode == 1, done.stdout
     assert "192.168.99.0/26" in done.stdout
+
+
+def test_the_tutorial_goes_from_red_to_green(
+    copied: Callable[[str, str], Path], engine: DockerRuntime
+) -> None:
+    here = copied("bigip-calico", "test-tutorial").parents[2]
+    original = here / "topologies" / "bigip-calico" / "lab.yaml"
+    original.write_text(original.read_text().replace("name: test-tutorial", "name: bigip-calico"))
+    name = "test-tutorial-first"
+    codes = []
+    try:
+        for example in examples(TUTORIAL):
+            ours = example.argv[0] == "labgen"
+            argv = [name if ours and word == "first" else word for word in example.argv]
+            done = run(here, *(word.replace("name: first", f"name: {name}") for word in argv))
+            printed = done.stdout.replace(name, "first").splitlines()
+            assert not not_in_order(example.shown, printed), f"{argv}: {done.stdout}{done.stderr}"
+            codes += [(argv[1], done.returncode)] if ours else []
+            assert ours or done.returncode == 0, done.stderr
+    finally:
+        destroy(name, runtime=engine)
+    assert codes == [
+        ("deploy", 0), ("verify", 1), ("diagnose", 1),
+        ("deploy", 0), ("verify", 0), ("destroy", 0),
+    ]  # fmt: skip
