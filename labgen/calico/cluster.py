@@ -150,14 +150,15 @@ class Cluster:
         return self._selected[text]
 
     def password(self, password: BGPPassword | None) -> Secret | None:
-        """The referenced Secret value; None where the Secret or its key does not exist."""
+        """The referenced Secret value; None where the Secret or its key is missing, or empty."""
         reference = password.secret_key_ref if password else None
         if reference is None:
             return None
         namespace = self.environment.get("NAMESPACE") or SECRET_NAMESPACE
         for secret in self.resources.secrets:
             if secret.namespace == namespace and secret.name == reference.name:
-                return secret.spec.value(reference.key)
+                found = secret.spec.value(reference.key)
+                return found if found and found.reveal() else None
         return None
 
     @cached_property

@@ -276,6 +276,17 @@ def test_an_internal_peer_ip_is_always_a_client_of_a_reflector() -> None:
     assert not session(found, "Global_10_9_0_1").rr_client
 
 
+def test_an_empty_password_and_a_negative_count_write_nothing() -> None:
+    empty = SECRET.replace("k: w", "k: ''")
+    spec = (
+        "{peerIP: 10.9.0.1, asNumber: 65001, numAllowedLocalASNumbers: -1,"
+        " password: {secretKeyRef: {name: s, key: k}}}"
+    )
+    found = protocol(config(NO_MESH, THREE, empty, peer("a", spec)), "Global_10_9_0_1")
+    assert "password" not in found
+    assert "allow local" not in found
+
+
 def test_local_as_and_allowed_as_do_nothing_with_a_peer_selector() -> None:
     spec = "{peerSelector: has(rr), localASNumber: 65100, numAllowedLocalASNumbers: 2}"
     found = session(config(NO_MESH, THREE, REFLECTOR, peer("a", spec)), "Global_10_0_0_9")
