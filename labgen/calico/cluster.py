@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from labgen.calico.node_config import Address, FilterFunction, Interface
     from labgen.calico.resources import BGPConfiguration, Node, Resources
-    from labgen.calico.secret import Secret
     from labgen.calico.specs import BGPPassword
+    from labgen.secret import Secret
 
 SECRET_NAMESPACE = "kube-system"  # noqa: S105 - a namespace, not a secret
 

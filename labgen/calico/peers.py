@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labgen.calico.cluster import Cluster, ClusterNode
     from labgen.calico.node_config import Address
     from labgen.calico.resources import BGPPeer
-    from labgen.calico.secret import Secret
+    from labgen.secret import Secret
 
     Key = tuple[Address, int]
 

@@ -33,7 +33,7 @@ from labgen.calico.gotypes import (
     UInt8,
     UInt16,
 )
-from labgen.calico.secret import Secret
+from labgen.secret import Secret
 
 
 def _interface(text: str | None, version: int) -> IPv4Interface | IPv6Interface | None:
