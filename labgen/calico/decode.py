@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from labgen.calico import specs
 from labgen.calico.datastore_errors import UNKNOWN_FIELD
-from labgen.calico.gotypes import Labels, Loosely, Text
+from labgen.calico.gotypes import Labels, Loosely, Text, go_string
 from labgen.calico.installation import pools_of
 from labgen.calico.nodes import merge_nodes
 from labgen.calico.objects import unknown_fields
@@ -142,11 +143,11 @@ class Decoder:
             self._object(typed, Source(source.document, (*source.base, "items", index)))
 
     def _unknown(self, value: Mapping[str, Any], version: str, kind: str, source: Source) -> None:
-        if kind in _CALICO_KINDS and "projectcalico.org" in version:
-            # Calico's own kind under a version that no Calico has: a typo, not another product.
-            self._refuse(
-                f"unknown resource type ({kind}) and/or version ({version})", source, "apiVersion"
-            )
+        meant = _meant(version, kind)
+        if meant is not None:
+            problem = f"unknown resource type ({kind}) and/or version ({version})"
+            key = "apiVersion" if meant == kind else "kind"
+            self._refuse(f"{problem} [write {CALICO[0]} {meant}]", source, key)
             return
         metadata = value.get("metadata")
         name = metadata.get("name", "") if isinstance(metadata, dict) else ""
@@ -158,7 +159,10 @@ class Decoder:
         self, value: Mapping[str, Any], version: str, kind: str, how: Kind, source: Source
     ) -> None:
         clean = _without_nulls(value)
-        metadata = self._model(_Metadata, _metadata(value), source, ("metadata",), kind)
+        plain = _metadata(value)
+        given = plain.get("name") if isinstance(plain, dict) else None
+        shown = f"{kind}({given})" if isinstance(given, str | int) else kind
+        metadata = self._model(_Metadata, plain, source, ("metadata",), shown)
         if metadata is None:
             return
         if not metadata.name:
@@ -264,19 +268,36 @@ class Decoder:
         self.problems.append(InputError(message, mark=source.mark(*keys)))
 
 
+def _meant(version: str, kind: str) -> str | None:
+    """The kind that a typo in apiVersion or kind stands for; None for another product's object.
+
+    A core version (`v1`, without a group) is one that Calico v1 and v2 had, too.
+    """
+    if "projectcalico.org" not in version and "/" in version:
+        return None
+    if kind in _CALICO_KINDS:
+        return kind
+    names = {name.lower(): name for name in _CALICO_KINDS}
+    close = get_close_matches(kind.lower().removesuffix("s"), names, n=1, cutoff=0.9)
+    return names[close[0]] if close else None
+
+
 def _reason(kind: str, detail: Mapping[str, Any], loc: KeyPath) -> str:
     """A pydantic error in calicoctl's words where it has some, else short and plain."""
     name = _dotted(loc)
     if kind == "extra_forbidden":
         return f"{UNKNOWN_FIELD}{name}"
-    value = detail["input"]
+    value = go_string(detail["input"])
     text = str(detail["msg"]).removeprefix("Value error, ")
     if kind == "missing":
         return f"error with field {name} (it is required)"
     if kind == "literal_error":
         allowed = str(detail["ctx"]["expected"]).removeprefix("'', ")
-        given = value if isinstance(value, str | int | float) else "…"
+        given = value if isinstance(value, str) else "…"
         return f"error with field {name} = '{given}' (supported values: {allowed})"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        must = text.removeprefix("Input should be ")
+        return f"error with field {name} = '{value}' (it must be {must})"
     wants = {
         "string_type": "a text is wanted",
         "bool_type": "true or false is wanted",

@@ -106,7 +106,7 @@ def whole_seconds(value: timedelta) -> int:
 
 Text = Annotated[str, BeforeValidator(go_string)]
 Bool = Annotated[bool, Strict()]
-Int = Annotated[int, Strict()]
+Int = Annotated[int, Strict(), Field(ge=-(2**31), le=2**31 - 1)]  # Go: int32
 UInt8 = Annotated[int, Strict(), Field(ge=0, le=0xFF)]
 UInt16 = Annotated[int, Strict(), Field(ge=0, le=0xFFFF)]
 AsNumber = Annotated[int, BeforeValidator(as_number), Strict(), Field(ge=0, le=0xFFFF_FFFF)]

@@ -334,3 +334,29 @@ def test_the_guides_inputs_load(place: str) -> None:
     assert found.bgp_configurations
     assert found.ip_pools
     assert all(item.mark().path.startswith(str(INPUTS)) for item in found.every())
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        *(
+            ("projectcalico.org/v3", kind)
+            for kind in (
+                "NetworkPolicy", "GlobalNetworkPolicy", "HostEndpoint", "FelixConfiguration",
+                "ClusterInformation", "KubeControllersConfiguration", "CalicoNodeStatus", "Tier",
+                "Profile", "NetworkSet", "BFDConfiguration", "ExternalNetwork", "LicenseKey",
+            )
+        ),
+        ("crd.projectcalico.org/v1", "IPAMBlock"),
+        ("crd.projectcalico.org/v1", "IPAMHandle"),
+        ("metallb.io/v1beta2", "BGPPeer"),
+        ("whereabouts.cni.cncf.io/v1alpha1", "IPPool"),
+        ("v1", "Pod"),
+        ("v1", "Endpoints"),
+        ("metrics.k8s.io/v1beta1", "NodeMetrics"),
+    ],
+)  # fmt: skip
+def test_kinds_that_do_not_concern_bgp_are_left_out(version: str, kind: str) -> None:
+    found = parse(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\nspec: {{a: 1}}\n")
+    assert [item.kind for item in found.ignored] == [kind]
+    assert found.every() == ()
