@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from labgen.bigip.resolve import resolve
 from labgen.bigip.rules import Context
-from labgen.bigip.secret import STARS
 from labgen.bigip.zebos import Config, parse, split, understand
 from labgen.errors import InputError, InputErrors, Mark
+from labgen.secret import STARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

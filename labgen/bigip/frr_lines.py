@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labgen.bigip.secret import Secret
+from labgen.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

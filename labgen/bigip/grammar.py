@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from labgen.bigip.secret import Secret
+from labgen.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

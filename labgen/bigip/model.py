@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from labgen.bigip.secret import Secret
     from labgen.errors import Mark
+    from labgen.secret import Secret
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -39,8 +39,8 @@ from labgen.bigip.resolve_policy import (
     static_route,
 )
 from labgen.bigip.rules import Context, Verdict
-from labgen.bigip.secret import Secret
 from labgen.errors import InputError, InputErrors
+from labgen.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,8 +19,8 @@ from labgen.bigip.commands_policy import POLICY_RULES
 from labgen.bigip.commands_system import SESSION_RULES, SYSTEM_RULES
 from labgen.bigip.grammar import Match, Miss, Value, Word
 from labgen.bigip.rules import Context, Place, Rule, Severity, Verdict
-from labgen.bigip.secret import STARS, Secret
 from labgen.errors import InputError, InputErrors, Mark
+from labgen.secret import STARS, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

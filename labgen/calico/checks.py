@@ -9,7 +9,7 @@ from labgen.calico import selector
 from labgen.calico.peers import split_peer_ip
 
 _INTERFACE = re.compile(r"[a-zA-Z0-9_.*-]{1,15}\Z")
-_COMMUNITY = re.compile(r"\d+(:\d+){1,2}\Z")
+_COMMUNITY = re.compile(r"[0-9]+(:[0-9]+){1,2}\Z")
 
 
 def is_address(text: str, version: int | None = None) -> bool:

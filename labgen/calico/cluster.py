@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from labgen.calico.node_config import Address, FilterFunction, Interface
     from labgen.calico.resources import BGPConfiguration, Node, Resources
-    from labgen.calico.secret import Secret
     from labgen.calico.specs import BGPPassword
+    from labgen.secret import Secret
 
 # Where calico-node runs, and so reads its Secrets: the manifest's place, and the operator's.
 MANIFEST_NAMESPACE, OPERATOR_NAMESPACE = "kube-system", "calico-system"
@@ -153,8 +153,8 @@ class Cluster:
     def password(self, password: BGPPassword | None) -> Secret | None:
         """The referenced Secret value, from calico-node's own namespace (environment NAMESPACE).
 
-        None where the Secret or its key does not exist: that is a notice, since the session then
-        goes without a password.
+        None where the Secret or its key is missing, or empty: that is a notice, since the session
+        then goes without a password.
         """
         reference = password.secret_key_ref if password else None
         if reference is None:
@@ -163,13 +163,14 @@ class Cluster:
         named = [s for s in self.resources.secrets if s.name == reference.name]
         here = (s.spec.value(reference.key) for s in named if s.namespace == namespace)
         value = next(here, None)
-        if value is None:
+        if value is None or not value.reveal():
             elsewhere = sorted({s.namespace or "default" for s in named} - {namespace})
             there = f" (NAMESPACE says where; there is one in {', '.join(elsewhere)})"
             self.notice(
-                f"Secret {reference.name} with key {reference.key} is not in {namespace}"
+                f"Secret {reference.name} has no key {reference.key} in {namespace}"
                 f"{there if elsewhere else ''}: its peerings have no password"
             )
+            return None
         return value
 
     @cached_property

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Confd", "EndpointStatus", "compute"]
 
-_COMMUNITY = re.compile(r"\d+:\d+(:\d+)?\Z")
+_COMMUNITY = re.compile(r"[0-9]+:[0-9]+(:[0-9]+)?\Z")
 # programClusterRoutes -> (BIRD programs IPIP pools, BIRD programs pools without encapsulation)
 _CLUSTER_ROUTES = {
     "Disabled": (False, False),

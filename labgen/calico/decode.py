@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from functools import reduce
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, Field, ValidationError
 
 from labgen.calico import specs
-from labgen.calico.gotypes import Labels, Loosely, Text
+from labgen.calico.datastore_errors import UNKNOWN_FIELD
+from labgen.calico.gotypes import Labels, Loosely, Text, go_string
 from labgen.calico.installation import pools_of
 from labgen.calico.nodes import merge_nodes
+from labgen.calico.objects import unknown_fields
 from labgen.calico.resources import Notice, Resource, Resources, Source, raise_all
 from labgen.errors import InputError
 
@@ -26,13 +31,15 @@ CALICO = ("projectcalico.org/v3", "crd.projectcalico.org/v1")
 class Kind:
     """How a kind is read: `store` is its field in `Resources`; `part` the key that `model` reads.
 
-    A whole-document kind has `part` None. `namespaced` decides the default namespace.
+    A whole-document kind has `part` None. `namespaced` decides the default namespace; `own` are
+    the fields beside apiVersion, kind and metadata.
     """
 
     store: str
     model: type[BaseModel]
     part: str | None = None
     namespaced: bool = False
+    own: tuple[str, ...] = ("spec", "status")
 
 
 _CALICO_KINDS = {
@@ -50,11 +57,19 @@ _CALICO_KINDS = {
 KINDS: dict[tuple[str, str], Kind] = {
     **{(version, kind): how for version in CALICO for kind, how in _CALICO_KINDS.items()},
     ("v1", "Node"): Kind("kubernetes_nodes", specs.KubernetesNodeBody),
-    ("v1", "Secret"): Kind("secrets", specs.SecretBody, namespaced=True),
+    ("v1", "Secret"): Kind(
+        "secrets",
+        specs.SecretBody,
+        namespaced=True,
+        own=("data", "stringData", "type", "immutable"),
+    ),
     ("v1", "Service"): Kind("services", specs.ServiceBody, namespaced=True),
     ("v1", "Namespace"): Kind("namespaces", specs.NamespaceBody),
     ("discovery.k8s.io/v1", "EndpointSlice"): Kind(
-        "endpoint_slices", specs.EndpointSliceBody, namespaced=True
+        "endpoint_slices",
+        specs.EndpointSliceBody,
+        namespaced=True,
+        own=("addressType", "endpoints", "ports"),
     ),
     ("operator.tigera.io/v1", "Installation"): Kind("installations", specs.InstallationBody),
 }
@@ -128,11 +143,11 @@ class Decoder:
             self._object(typed, Source(source.document, (*source.base, "items", index)))
 
     def _unknown(self, value: Mapping[str, Any], version: str, kind: str, source: Source) -> None:
-        if kind in _CALICO_KINDS and "projectcalico.org" in version:
-            # Calico's own kind under a version that no Calico has: a typo, not another product.
-            self._refuse(
-                f"unknown resource type ({kind}) and/or version ({version})", source, "apiVersion"
-            )
+        meant = _meant(version, kind)
+        if meant is not None:
+            problem = f"unknown resource type ({kind}) and/or version ({version})"
+            key = "apiVersion" if meant == kind else "kind"
+            self._refuse(f"{problem} [write {CALICO[0]} {meant}]", source, key)
             return
         metadata = value.get("metadata")
         name = metadata.get("name", "") if isinstance(metadata, dict) else ""
@@ -144,7 +159,10 @@ class Decoder:
         self, value: Mapping[str, Any], version: str, kind: str, how: Kind, source: Source
     ) -> None:
         clean = _without_nulls(value)
-        metadata = self._model(_Metadata, clean.get("metadata", {}), source, ("metadata",), kind)
+        plain = _metadata(value)
+        given = plain.get("name") if isinstance(plain, dict) else None
+        shown = f"{kind}({given})" if isinstance(given, str | int) else kind
+        metadata = self._model(_Metadata, plain, source, ("metadata",), shown)
         if metadata is None:
             return
         if not metadata.name:
@@ -158,7 +176,7 @@ class Decoder:
         part = clean.get(how.part, {}) if how.part else clean
         keys = (how.part,) if how.part else ()
         spec = self._model(how.model, part, source, keys, resource.id, resource.from_server)
-        if spec is None:
+        if self._strange(resource, how) or spec is None:
             return
         self._tags(resource)
         self._store(
@@ -214,17 +232,34 @@ class Decoder:
             )
         return None
 
+    def _strange(self, resource: Resource[Any], how: Kind) -> bool:
+        """Refuse fields at the top and in the metadata that no object has; a server's are told."""
+        found = tuple(unknown_fields(resource.raw, how.own))
+        for keys in found:
+            if resource.from_server:
+                message = f"{resource.id}: labgen does not know {_dotted(keys)}"
+                self.notices.append(
+                    Notice(f"{message}; it has no effect here", resource.mark(*keys))
+                )
+            else:
+                self._refuse(
+                    f"{resource.id}: {UNKNOWN_FIELD}{_dotted(keys)}", resource.source, *keys
+                )
+        return bool(found) and not resource.from_server
+
     def _tags(self, resource: Resource[Any]) -> None:
         """An unquoted `!all()` is a YAML tag on an empty string: Go sees no selector at all."""
         source = resource.source
         for keys, tag in source.document.tags.items():
             if keys[: len(source.base)] != source.base:
                 continue
-            field_name = _dotted(keys[len(source.base) :])
+            inner = keys[len(source.base) :]
+            text = reduce(operator.getitem, inner, cast("Any", resource.raw))
+            advice = "quote the whole value" if text else f"quote it: '{tag}'"
             self.notices.append(
                 Notice(
-                    f"{resource.id}: {field_name}: YAML reads the unquoted {tag} as a tag on an "
-                    f"empty value; Calico sees \"\" there, so quote it: '{tag}'",
+                    f"{resource.id}: {_dotted(inner)}: YAML reads the unquoted {tag} as a tag on "
+                    f'another value; Calico sees "{text}" there, so {advice}',
                     source.document.mark(keys),
                 )
             )
@@ -233,19 +268,36 @@ class Decoder:
         self.problems.append(InputError(message, mark=source.mark(*keys)))
 
 
+def _meant(version: str, kind: str) -> str | None:
+    """The kind that a typo in apiVersion or kind stands for; None for another product's object.
+
+    A core version (`v1`, without a group) is one that Calico v1 and v2 had, too.
+    """
+    if "projectcalico.org" not in version and "/" in version:
+        return None
+    if kind in _CALICO_KINDS:
+        return kind
+    names = {name.lower(): name for name in _CALICO_KINDS}
+    close = get_close_matches(kind.lower().removesuffix("s"), names, n=1, cutoff=0.9)
+    return names[close[0]] if close else None
+
+
 def _reason(kind: str, detail: Mapping[str, Any], loc: KeyPath) -> str:
     """A pydantic error in calicoctl's words where it has some, else short and plain."""
     name = _dotted(loc)
     if kind == "extra_forbidden":
-        return f"field in document is not recognized or is in the wrong location: {name}"
-    value = detail["input"]
+        return f"{UNKNOWN_FIELD}{name}"
+    value = go_string(detail["input"])
     text = str(detail["msg"]).removeprefix("Value error, ")
     if kind == "missing":
         return f"error with field {name} (it is required)"
     if kind == "literal_error":
         allowed = str(detail["ctx"]["expected"]).removeprefix("'', ")
-        given = value if isinstance(value, str | int | float) else "…"
+        given = value if isinstance(value, str) else "…"
         return f"error with field {name} = '{given}' (supported values: {allowed})"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        must = text.removeprefix("Input should be ")
+        return f"error with field {name} = '{value}' (it must be {must})"
     wants = {
         "string_type": "a text is wanted",
         "bool_type": "true or false is wanted",
@@ -271,6 +323,17 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls({} if item is None else item) for item in value]
     return value
+
+
+def _metadata(value: Mapping[str, Any]) -> Any:
+    """The metadata without nulls; but a label's or annotation's null is the empty text in Go."""
+    given = value.get("metadata")
+    clean = _without_nulls({} if given is None else given)
+    for part in ("labels", "annotations"):
+        texts = given.get(part) if isinstance(given, dict) else None
+        if isinstance(texts, dict):
+            clean[part] = {key: "" if text is None else text for key, text in texts.items()}
+    return clean
 
 
 def _without(value: Any, loc: KeyPath) -> Any:

@@ -7,6 +7,7 @@ string such as `1m30s`.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -23,9 +24,10 @@ _UNIT_SECONDS = {
     "m": Decimal(60),
     "h": Decimal(3600),
 }
-_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
-_DURATION = re.compile(r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+\Z")
-_DOTTED_AS = re.compile(r"(\d{1,5})\.(\d{1,5})\Z")
+# Go's digits are those of ASCII; `\d` alone would take every alphabet's.
+_DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_DURATION = re.compile(rf"[-+]?(?:{_DURATION_PART.pattern})+\Z")
+_DOTTED_AS = re.compile(r"([0-9]{1,5})\.([0-9]{1,5})\Z")
 # Words that the API spells in capitals; every other word of a field name is camel case.
 _CAPITALS = {
     word.lower(): word
@@ -46,8 +48,20 @@ def go_string(value: Any) -> Any:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return f"{value:.16g}"
+        return go_float(value)
     return value
+
+
+def go_float(value: float) -> str:
+    """The shortest text that reads back the same: strconv.FormatFloat(value, 'g', -1, 64)."""
+    if not math.isfinite(value):
+        return {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, "NaN")
+    shortest = Decimal(repr(value)).normalize()
+    power = shortest.adjusted() if value else 0
+    if -4 <= power < 6:
+        return f"{shortest:f}"
+    mantissa = shortest.scaleb(-power)
+    return f"{mantissa:f}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
 def as_number(value: Any) -> Any:
@@ -62,7 +76,7 @@ def as_number(value: Any) -> Any:
         if max(high, low) > 0xFFFF:
             raise ValueError("each half of a dotted AS number is 0-65535")
         return high << 16 | low
-    if not value.isdecimal():
+    if not (value.isascii() and value.isdecimal()):
         raise ValueError("an AS number is 0-4294967295, or high.low")
     return int(value)
 
@@ -92,7 +106,7 @@ def whole_seconds(value: timedelta) -> int:
 
 Text = Annotated[str, BeforeValidator(go_string)]
 Bool = Annotated[bool, Strict()]
-Int = Annotated[int, Strict()]
+Int = Annotated[int, Strict(), Field(ge=-(2**31), le=2**31 - 1)]  # Go: int32
 UInt8 = Annotated[int, Strict(), Field(ge=0, le=0xFF)]
 UInt16 = Annotated[int, Strict(), Field(ge=0, le=0xFFFF)]
 AsNumber = Annotated[int, BeforeValidator(as_number), Strict(), Field(ge=0, le=0xFFFF_FFFF)]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
         IPv6Network,
     )
 
-    from labgen.calico.secret import Secret
     from labgen.calico.specs import FilterRule
+    from labgen.secret import Secret
 
     Address = IPv4Address | IPv6Address
     Interface = IPv4Interface | IPv6Interface

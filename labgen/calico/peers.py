@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labgen.calico.cluster import Cluster, ClusterNode
     from labgen.calico.node_config import Address
     from labgen.calico.resources import BGPPeer
-    from labgen.calico.secret import Secret
+    from labgen.secret import Secret
 
     Key = tuple[Address, int]
 
@@ -230,7 +230,7 @@ class PeerExpansion:
             as_number=spec.as_number or 0,
             options=self._options[peer.name],
             local_as=spec.local_as_number or None,
-            allow_local_as=spec.num_allowed_local_as_numbers or 0,
+            allow_local_as=max(spec.num_allowed_local_as_numbers or 0, 0),
             is_calico_node=address in self._cluster.by_address,
         )
 

@@ -31,16 +31,32 @@ def _refusals(config: NodeConfig) -> Iterator[str]:
             "IPv4 address, or set CALICO_ROUTER_ID=hash"
         )
     for family, name in ((config.v4, "bird.cfg"), (config.v6, "bird6.cfg")):
+        yield from _bare(family, name)
         if family.address is not None:
             yield from _ranges(family, name)
+            yield from _twice(family, name)
             for peer in family.peers:
                 yield from _peer(peer, name)
+
+
+def _bare(family: FamilyConfig, name: str) -> Iterator[str]:
+    for cidr in family.static_routes:
+        if "/" not in cidr:
+            yield (
+                f"{name}: `route {cidr} blackhole` has no prefix length: write "
+                f"{cidr}/{128 if family.version == 6 else 32} in BGPConfiguration default"
+            )
 
 
 def _ranges(family: FamilyConfig, name: str) -> Iterator[str]:
     for function in family.filters:
         for rule in function.rules:
             bounds = prefix_range(rule, family.version)
+            if bounds and "/" not in rule.cidr:
+                yield (
+                    f"{name}: BGPFilter {function.filter_name} ({function.direction}): a "
+                    f"prefixLength beside the bare address {rule.cidr}: write its length after it"
+                )
             if bounds and bounds[0] > bounds[1]:
                 yield (
                     f"{name}: BGPFilter {function.filter_name} ({function.direction}): "
@@ -49,9 +65,25 @@ def _ranges(family: FamilyConfig, name: str) -> Iterator[str]:
                 )
 
 
+def _twice(family: FamilyConfig, name: str) -> Iterator[str]:
+    seen: set[str] = set()
+    for peer in family.peers:
+        if peer.name in seen:
+            yield (
+                f"{name}: the protocol {peer.name} stands twice: two nodes have the address "
+                f"{peer.address}, give each its own"
+            )
+        seen.add(peer.name)
+
+
 def _peer(peer: BirdPeer, name: str) -> Iterator[str]:
     if peer.remote_as == 0:
         yield f"{name}: `neighbor {peer.address} as 0`: set asNumber in BGPPeer {peer.resource}"
+    if peer.address.is_link_local and peer.address.version == 6:
+        yield (
+            f"{name}: the neighbor {peer.address} of {peer.name} is link-local, and Calico "
+            "names no interface: use a global address"
+        )
     text = peer.password.reveal() if peer.password else ""
     if any(mark in text for mark in '"\n\r'):
         yield (

@@ -233,6 +233,10 @@ def _communities(report: Report, spec: BGPConfigurationSpec) -> Iterator[Problem
         if count > limit:
             yield report.crd(f"Too many: {count}: must have at most {limit} items", "spec", key)
     for index, community in enumerate(spec.communities):
+        if not community.name:
+            keys = ("spec", "communities", index, "name")
+            hint = "name it, or write its value in prefixAdvertisements"
+            yield report.tag(keys, f"Communities[{index}].Name", "required", "", hint)
         fault = community_fault(community.value)
         if fault:
             keys = ("spec", "communities", index, "value")

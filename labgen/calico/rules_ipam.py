@@ -181,6 +181,10 @@ def affinity(report: Report, spec: BlockAffinitySpec) -> Iterator[Problem]:
 
 
 def config(report: Report, spec: IPAMConfigSpec) -> Iterator[Problem]:
+    if spec.max_blocks_per_host < 0:
+        keys = ("spec", "maxBlocksPerHost")
+        hint = "write 0 for no limit, or a number of blocks"
+        yield report.tag(keys, "MaxBlocksPerHost", "gte=0", spec.max_blocks_per_host, hint)
     if spec.max_blocks_per_host and not spec.strict_affinity:
         yield report.field(
             ("spec", "maxBlocksPerHost"),

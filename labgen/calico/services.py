@@ -92,7 +92,7 @@ class ServiceAdvertisement:
         if not excluded:
             for service in self._services:
                 if self._advertises(service, self._reference or node.name):
-                    static += [_host_route(address) for address in self._addresses(service)]
+                    static += [_host_route(text) for text in self._addresses(service)]
         return ServiceRoutes(
             static=_by_family(sorted(set(static), key=_datastore_order)),
             rejects=_by_family(sorted({item.text for item in aggregates}, key=_datastore_order)),
@@ -132,16 +132,20 @@ class ServiceAdvertisement:
         singles = [item for item in self._external_ips if item.is_single]
         return any(address in item for address in _addresses(spec.external_ips) for item in singles)
 
-    def _addresses(self, service: Service) -> Iterable[Address]:
+    def _addresses(self, service: Service) -> Iterable[str]:
+        """The service's addresses that the ranges cover, as they are written there."""
         spec = service.spec.spec
         if self._cluster_ips:
-            yield from _addresses(spec.cluster_ips or (spec.cluster_ip,))
-        for address in _addresses(spec.external_ips):
-            if any(address in item for item in self._external_ips):
-                yield address
-        for address in _addresses(_ingress(service)):
-            if any(address in item for item in self._load_balancer_ips):
-                yield address
+            for text in spec.cluster_ips or (spec.cluster_ip,):
+                if _addresses((text,)):
+                    yield text
+        for texts, ranges in (
+            (spec.external_ips, self._external_ips),
+            (_ingress(service), self._load_balancer_ips),
+        ):
+            for text in texts:
+                if any(address in item for address in _addresses((text,)) for item in ranges):
+                    yield text
 
 
 def _traffic_policy(service: Service) -> str:
@@ -188,8 +192,8 @@ def _ranges(blocks: Iterable[ServiceBlock]) -> list[Range]:
     return [_range(block.cidr) for block in blocks if block.cidr]
 
 
-def _host_route(address: Address) -> str:
-    return f"{address}/{address.max_prefixlen}"
+def _host_route(address: str) -> str:
+    return f"{address}/{128 if ':' in address else 32}"
 
 
 def _datastore_order(cidr: str) -> str:

@@ -33,7 +33,7 @@ from labgen.calico.gotypes import (
     UInt8,
     UInt16,
 )
-from labgen.calico.secret import Secret
+from labgen.secret import Secret
 
 
 def _interface(text: str | None, version: int) -> IPv4Interface | IPv6Interface | None:
@@ -96,7 +96,7 @@ class NodeSpec(Strictly):
 
 class SecretKeyRef(Strictly):
     name: Text = ""
-    key: Text = ""
+    key: Text
     optional: Bool | None = None
 
 
@@ -230,6 +230,7 @@ class BGPFilterSpec(Strictly):
 
 
 Encapsulation = Literal["", "Never", "Always", "CrossSubnet"]
+AllowedUse = Literal["Workload", "Tunnel", "LoadBalancer"]
 
 
 class IPPoolSpec(Strictly):
@@ -242,7 +243,7 @@ class IPPoolSpec(Strictly):
     block_size: Int | None = None
     node_selector: Text | None = None
     namespace_selector: Text | None = None
-    allowed_uses: tuple[Literal["Workload", "Tunnel", "LoadBalancer"], ...] = ()
+    allowed_uses: tuple[AllowedUse, ...] = ()
     assignment_mode: Literal["", "Automatic", "Manual"] | None = None
 
     @property
@@ -316,13 +317,13 @@ class SecretBody(Loosely):
 
 
 class ServiceSpec(Loosely):
-    type: Text = "ClusterIP"
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
     cluster_ip: Text = ""
     cluster_ips: tuple[Text, ...] = ()
     external_ips: tuple[Text, ...] = ()
     load_balancer_ip: Text = ""
-    external_traffic_policy: Text = ""
-    ip_families: tuple[Text, ...] = ()
+    external_traffic_policy: Literal["", "Cluster", "Local"] = ""
+    ip_families: tuple[Literal["IPv4", "IPv6"], ...] = ()
 
 
 class Ingress(Loosely):
@@ -353,7 +354,7 @@ class SliceEndpoint(Loosely):
 
 
 class EndpointSliceBody(Loosely):
-    address_type: Text = ""
+    address_type: Literal["", "IPv4", "IPv6", "FQDN"] = ""
     endpoints: tuple[SliceEndpoint, ...] = ()
 
 
@@ -368,20 +369,20 @@ class KubernetesNodeBody(Loosely):
 # --- Operator -------------------------------------------------------------------------------
 
 
-class InstallationPool(Loosely):
+class InstallationPool(Strictly):
     """operator.tigera.io/v1 `Installation.spec.calicoNetwork.ipPools[]`."""
 
     name: Text = ""
     cidr: Text = ""
     encapsulation: Text = ""
-    nat_outgoing: Text = ""
+    nat_outgoing: Literal["", "Enabled", "Disabled"] = ""
     node_selector: Text = ""
     namespace_selector: Text = ""
     block_size: Int | None = None
     disable_bgp_export: Bool | None = None
     disable_new_allocations: Bool | None = None
-    allowed_uses: tuple[Text, ...] = ()
-    assignment_mode: Text = ""
+    allowed_uses: tuple[AllowedUse, ...] = ()
+    assignment_mode: Literal["", "Automatic", "Manual"] = ""
 
 
 class CalicoNetwork(Loosely):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labgen.calico.datastore import yaml_document
 from labgen.calico.datastore_errors import UNKNOWN_FIELD, Undecodable
+from labgen.calico.objects import unknown_fields
 from labgen.calico.resources import Resources, parse
 from labgen.errors import InputError, InputErrors
 
@@ -15,28 +16,14 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-_TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
-# metav1.ObjectMeta, the fields that a client may send.
-_METADATA = frozenset(
-    {
-        "annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp",
-        "finalizers", "generateName", "generation", "labels", "managedFields", "name", "namespace",
-        "ownerReferences", "resourceVersion", "selfLink", "uid",
-    }
-)  # fmt: skip
-
 
 def decoded(document: Mapping[str, Any]) -> Document:
     """The document as Calico's strict decoder would take it. Raises Undecodable."""
-    for key in document:
-        if key not in _TOP:
-            raise Undecodable(UNKNOWN_FIELD + str(key))
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise Undecodable("error with field metadata (a mapping is wanted)")
-    for key in metadata:
-        if key not in _METADATA:
-            raise Undecodable(UNKNOWN_FIELD + str(key))
+    for keys in unknown_fields(document):
+        raise Undecodable(UNKNOWN_FIELD + keys[-1])
     made: Document = copy.deepcopy({**document, "metadata": metadata})
     for key in ("name", "namespace", "resourceVersion", "uid"):
         if key in metadata:

@@ -64,7 +64,8 @@ def context(name: str) -> Mapping[str, bytes]:
 
 def _imish_package() -> dict[str, bytes]:
     """The standard-library-only part of labgen that `imish` runs inside the stand-in."""
-    modules = [_PACKAGE / "__init__.py", _PACKAGE / "errors.py", _PACKAGE / "yaml_source.py"]
+    shared = ("__init__.py", "errors.py", "secret.py", "yaml_source.py")
+    modules = [_PACKAGE / name for name in shared]
     modules += sorted((_PACKAGE / "bigip").rglob("*.py"))
     return {f"labgen/{path.relative_to(_PACKAGE)}": path.read_bytes() for path in modules}
 

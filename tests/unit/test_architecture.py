@@ -13,11 +13,12 @@ ROOT = Path(__file__).parents[2] / "labgen"
 MAY_IMPORT = {
     "errors": set(),
     "yaml_source": {"errors"},
+    "secret": set(),
     "plan": {"errors"},
     "bgp": {"errors"},
-    "calico": {"errors", "yaml_source"},
+    "calico": {"errors", "yaml_source", "secret"},
     "kubernetes": {"errors", "yaml_source", "calico"},
-    "bigip": {"errors", "yaml_source"},
+    "bigip": {"errors", "yaml_source", "secret"},
     "spec": {"errors", "yaml_source"},
     "images": {"errors"},
     "design": {

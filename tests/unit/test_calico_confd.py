@@ -372,6 +372,28 @@ def test_what_bird_would_refuse_is_told() -> None:
     assert refusals(config(THREE)) == ()
 
 
+def test_what_bird_would_refuse_of_addresses_is_told() -> None:
+    found = config(
+        node("n1", "10.0.0.1", "fd00::1"),
+        node("n2", "10.0.0.2"),
+        node("n3", "10.0.0.2"),
+        default("{serviceClusterIPs: [{cidr: 10.96.0.1}, {cidr: 'fd00:96::1'}]}"),
+        one("BGPPeer", "near", "{peerIP: 'fe80::1', asNumber: 65001}"),
+        one(
+            "BGPFilter",
+            "f",
+            "{importV4: [{action: Accept, cidr: 10.0.0.1, matchOperator: In, prefixLength: {}}]}",
+        ),
+    )
+    told = refusals(found)
+    assert len(told) == 5
+    assert "`route 10.96.0.1 blackhole` has no prefix length: write 10.96.0.1/32" in told[0]
+    assert "prefixLength beside the bare address 10.0.0.1" in told[1]
+    assert "Mesh_10_0_0_2 stands twice" in told[2]
+    assert "write fd00:96::1/128" in told[3]
+    assert "fe80::1 of Global_fe80__1 is link-local" in told[4]
+
+
 # --- Felix's choice of a BGPPeer for a pod --------------------------------------------------
 
 

@@ -89,7 +89,7 @@ def test_a_mesh_password_and_restart_time() -> None:
     assert "hunter" not in repr(found)
     elsewhere = config(THREE, spec, secret)
     assert session(elsewhere, "Mesh_10_0_0_2").password is None
-    assert any("key key is not in kube-system" in n and "calico-system" in n
+    assert any("has no key key in kube-system" in n and "calico-system" in n
                for n in elsewhere.notices)  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_a_password_whose_key_is_missing_is_told() -> None:
     spec = default("{nodeMeshPassword: {secretKeyRef: {name: bgp, key: key}}}")
     assert config(THREE, spec, secret + "data: {key: aHVudGVyIDI=}\n").notices == ()
     (told,) = config(THREE, spec, secret + "data: {other: aHVudGVyIDI=}\n").notices
-    assert told == "Secret bgp with key key is not in kube-system: its peerings have no password"
+    assert told == "Secret bgp has no key key in kube-system: its peerings have no password"
 
 
 # --- who wins -------------------------------------------------------------------------------
@@ -285,6 +285,17 @@ def test_an_internal_peer_ip_is_always_a_client_of_a_reflector() -> None:
     assert session(found, "Global_10_9_0_1").rr_client
     found = config(REFLECTOR, peer("a", "{peerIP: 10.9.0.1, asNumber: 64513}"), at="rr")
     assert not session(found, "Global_10_9_0_1").rr_client
+
+
+def test_an_empty_password_and_a_negative_count_write_nothing() -> None:
+    empty = SECRET.replace("k: w", "k: ''")
+    spec = (
+        "{peerIP: 10.9.0.1, asNumber: 65001, numAllowedLocalASNumbers: -1,"
+        " password: {secretKeyRef: {name: s, key: k}}}"
+    )
+    found = protocol(config(NO_MESH, THREE, empty, peer("a", spec)), "Global_10_9_0_1")
+    assert "password" not in found
+    assert "allow local" not in found
 
 
 def test_local_as_and_allowed_as_do_nothing_with_a_peer_selector() -> None:

@@ -9,7 +9,7 @@ from calico_given import config, given, names, node, one
 
 from labgen import yaml_source
 from labgen.calico import resources
-from labgen.calico.gotypes import whole_seconds
+from labgen.calico.gotypes import go_float, whole_seconds
 from labgen.errors import InputError, InputErrors
 
 INPUTS = Path(__file__).parents[3] / "shared" / "reference" / "inputs"
@@ -85,6 +85,67 @@ def test_an_unquoted_tag_is_an_empty_selector_and_is_told() -> None:
     (notice,) = found.notices
     assert str(notice).startswith("given.yaml:5:")
     assert "quote it: '!all()'" in notice.message
+
+
+def test_an_unquoted_tag_before_more_text_leaves_that_text() -> None:
+    found = parse(
+        "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: p}\n"
+        "spec:\n  nodeSelector: !has(a) && has(b)\n  peerIP: 10.0.0.1\n"
+    )
+    assert found.bgp_peers[0].spec.node_selector == "has(b)"  # `&&` is an anchor
+    assert 'Calico sees "has(b)" there, so quote the whole value' in found.notices[0].message
+
+
+def test_a_label_without_value_is_there() -> None:
+    (only,) = parse(
+        "apiVersion: projectcalico.org/v3\nkind: Node\nmetadata:\n  name: n1\n"
+        "  labels:\n    node-role.kubernetes.io/control-plane:\n  annotations: {note: }\n"
+    ).nodes
+    assert only.labels == {"node-role.kubernetes.io/control-plane": ""}
+    assert only.annotations == {"note": ""}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.1, "1.1"),
+        (1e6, "1e+06"),
+        (1234567.5, "1.2345675e+06"),
+        (100000.0, "100000"),
+        (0.0001, "0.0001"),
+        (0.00001, "1e-05"),
+        (-2.5, "-2.5"),
+        (0.0, "0"),
+        (float("inf"), "+Inf"),
+        (float("nan"), "NaN"),
+    ],
+)
+def test_a_float_becomes_gos_text(value: float, text: str) -> None:
+    assert go_float(value) == text
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ("kind: BGPPeer\nmetadata: {name: p}\nsepc: {peerIP: 10.0.0.1}\n", "sepc"),
+        ("kind: IPPool\nmetadata: {name: p, label: {a: b}}\nspec: {}\n", "metadata.label"),
+        ("kind: Node\nmetadata: {name: p, spec: {}}\n", "metadata.spec"),
+    ],
+)
+def test_a_field_beside_spec_is_refused_and_a_servers_is_told(document: str, field: str) -> None:
+    text = f"apiVersion: projectcalico.org/v3\n{document}"
+    with pytest.raises(InputError, match=rf"is in the wrong location: {field}\Z"):
+        parse(text)
+    dumped = text.replace("{name: p", "{uid: '7', name: p")
+    (notice,) = parse(dumped).notices
+    assert f"labgen does not know {field}; it has no effect" in notice.message
+
+
+def test_a_misspelt_part_of_a_secret_is_refused() -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringdata: {k: hunter2}\n"
+    with pytest.raises(InputError, match=r"Secret\(default/s\): field .*: stringdata\Z") as caught:
+        parse(secret)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_equal_copies_are_one_and_different_ones_are_refused() -> None:
@@ -273,3 +334,29 @@ def test_the_guides_inputs_load(place: str) -> None:
     assert found.bgp_configurations
     assert found.ip_pools
     assert all(item.mark().path.startswith(str(INPUTS)) for item in found.every())
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        *(
+            ("projectcalico.org/v3", kind)
+            for kind in (
+                "NetworkPolicy", "GlobalNetworkPolicy", "HostEndpoint", "FelixConfiguration",
+                "ClusterInformation", "KubeControllersConfiguration", "CalicoNodeStatus", "Tier",
+                "Profile", "NetworkSet", "BFDConfiguration", "ExternalNetwork", "LicenseKey",
+            )
+        ),
+        ("crd.projectcalico.org/v1", "IPAMBlock"),
+        ("crd.projectcalico.org/v1", "IPAMHandle"),
+        ("metallb.io/v1beta2", "BGPPeer"),
+        ("whereabouts.cni.cncf.io/v1alpha1", "IPPool"),
+        ("v1", "Pod"),
+        ("v1", "Endpoints"),
+        ("metrics.k8s.io/v1beta1", "NodeMetrics"),
+    ],
+)  # fmt: skip
+def test_kinds_that_do_not_concern_bgp_are_left_out(version: str, kind: str) -> None:
+    found = parse(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\nspec: {{a: 1}}\n")
+    assert [item.kind for item in found.ignored] == [kind]
+    assert found.every() == ()

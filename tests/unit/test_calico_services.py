@@ -107,6 +107,13 @@ def test_all_addresses_of_a_service_inside_the_ranges() -> None:
     assert found.v6.static_routes == ("fd00:96::/112", "fd00:96::10/128")
 
 
+def test_addresses_of_a_service_are_copied_as_they_are_written() -> None:
+    spec = f"{LOCAL}, externalIPs: ['FD00:97:0::0009', not-an-address]"
+    ranges = default("{serviceExternalIPs: [{cidr: 'fd00:97:0:0::/64'}]}")
+    found = config(THREE, ranges, service(spec), endpoints(endpoint()))
+    assert found.v6.static_routes == ("FD00:97:0::0009/128", "fd00:97:0:0::/64")
+
+
 def test_cluster_ips_need_a_cluster_range() -> None:
     only_external = default("{serviceExternalIPs: [{cidr: 203.0.113.0/24}]}")
     spec = f"{LOCAL}, externalIPs: [203.0.113.9]"

@@ -17,7 +17,12 @@ from labgen.errors import InputError
 
 DATA = Path(__file__).parents[1] / "data" / "calico-invalid"
 INVALID = sorted(DATA.glob("*.yaml"))
-WRITE_ONLY = {"bgppeer-filter-missing", "ippool-overlap", "affinity-deleted"}
+WRITE_ONLY = {
+    "bgppeer-filter-missing",
+    "bgpconfig-cluster-routes",  # confd takes its default
+    "ippool-overlap",
+    "affinity-deleted",
+}
 
 
 def parse(text: str) -> resources.Resources:

@@ -22,7 +22,7 @@ def copied(tmp_path, monkeypatch):
     """The image files where they may be changed."""
     for name in ("images", "bigip", "calico"):
         shutil.copytree(ROOT.parent / name, tmp_path / "labgen" / name)
-    for name in ("__init__.py", "errors.py", "yaml_source.py"):
+    for name in ("__init__.py", "errors.py", "secret.py", "yaml_source.py"):
         shutil.copy(ROOT.parent / name, tmp_path / "labgen" / name)
     path = tmp_path / "labgen/images/__init__.py"
     spec = importlib.util.spec_from_file_location("copied_images", path)

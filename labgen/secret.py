@@ -1,4 +1,4 @@
-"""A password that does not print itself."""
+"""A BGP password that cannot be printed by accident (standard library only: imish has it, too)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STARS = "********"
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret text. `str()` and `repr()` are stars; only `reveal()` gives the text."""
+    """A secret text. `str()` and `repr()` are stars; only `reveal()` gives it (a daemon's file)."""
 
     _text: str = field(repr=False)
 
