@@ -391,6 +391,7 @@ def route_events(message: WireMessage) -> Iterator[RouteEvent]:
 class Capture:
     """All that one capture (a file, or the files of one ring) tells.
 
+    `fragments` counts IP fragments, `incomplete_datagrams` the datagrams that they left unfinished.
     `notes` are one-line remarks on the file itself, such as a last record cut short.
     """
 
@@ -398,6 +399,7 @@ class Capture:
     arp: tuple[ArpQuestion, ...] = ()
     bfd: tuple[BfdFlow, ...] = ()
     fragments: int = 0
+    incomplete_datagrams: int = 0
     frames: int = 0
     notes: tuple[str, ...] = ()
 
