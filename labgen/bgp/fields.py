@@ -231,7 +231,7 @@ class JsonLines:
                     "reason": error.reason,
                     "offset": error.offset,
                     "reference": error.reference,
-                    "treatment": "session-reset",
+                    "treatment": None if wire.incomplete else "session-reset",
                 },
                 "octets": wire.raw.hex(),
             }

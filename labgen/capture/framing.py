@@ -161,7 +161,10 @@ class Framing:
                 reference=_HEADER_REFERENCE,
                 frame=frames[-1],
             )
-            self._emit(WireMessage(self._flow, raw, frames, self._time_ns, self.file, error))
+            moment = self._time_ns
+            self._emit(
+                WireMessage(self._flow, raw, frames, moment, self.file, error, incomplete=True)
+            )
         self._tail = bytearray()
         self._frames = []
         self._need = HEADER_LENGTH

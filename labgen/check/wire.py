@@ -218,7 +218,8 @@ def decodes(session: WireSession) -> Verdict:
     for wire in session.messages:
         message = wire.message
         if wire.error is not None:
-            wrong.append((wire.seen, str(wire.error)))
+            if not wire.incomplete:
+                wrong.append((wire.seen, str(wire.error)))
         elif isinstance(message, Update) and message.errors:
             error = message.errors[0]
             text = f"{error.reason} [{error.reference}]: {error.treatment.value}"
