@@ -44,6 +44,7 @@ from labgen.errors import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_UNALLOCATED = (1_000_000, 4_200_000_000)
 _WITHDRAW = Treatment.TREAT_AS_WITHDRAW
 _DISCARD = Treatment.ATTRIBUTE_DISCARD
 
@@ -126,10 +127,7 @@ def _segments(body: bytes, width: int) -> tuple[AsSegment, ...] | None:
 
 def _as_path(body: bytes, context: DecodeContext) -> AttributeValue:
     if context.four_octet_as is None:
-        # Octets that fit one width by chance almost never fit the other as well.
-        segments = _segments(body, 4)
-        if segments is None:
-            segments = _segments(body, 2)
+        segments = _segments_of_unknown_width(body)
     else:
         segments = _segments(body, 4 if context.four_octet_as else 2)
     if segments is None:
@@ -137,6 +135,21 @@ def _as_path(body: bytes, context: DecodeContext) -> AttributeValue:
             "AS_PATH segments do not fit their lengths", 0, "RFC 7606 section 7.2", _WITHDRAW, 11
         )
     return AsPath(segments)
+
+
+def _segments_of_unknown_width(body: bytes) -> tuple[AsSegment, ...] | None:
+    """Octets that fit one width by chance almost never fit the other as well. Where they do: AS 0
+    does not exist (RFC 7607), and IANA has allocated no number between a million and the private
+    ones of RFC 6996."""
+    wide, narrow = _segments(body, 4), _segments(body, 2)
+    if wide is None or not body:
+        return narrow
+    if narrow is None or any(0 in segment.asns for segment in narrow):
+        return wide
+    allocated = all(
+        not _UNALLOCATED[0] <= asn < _UNALLOCATED[1] for segment in wide for asn in segment.asns
+    )
+    return wide if allocated else narrow
 
 
 def _next_hop(body: bytes, _: DecodeContext) -> AttributeValue:
@@ -195,14 +208,13 @@ def _mp_reach(body: bytes, context: DecodeContext) -> AttributeValue:
     start = 5 + body[3]
     hop = body[4 : start - 1]
     nlri = decode_nlri(body[start:], family, add_path=context.add_path_for(family), offset=start)
-    hops = _next_hops(hop, family)
-    return MpReachNlri(family, hops or (), nlri, None if hops is not None else hop)
+    known = family.afi in (1, 2) and family.safi in (1, 2)
+    hops = _next_hops(hop, family) if known else _next_hops_behind_rd(hop)
+    return MpReachNlri(family, hops, nlri, None if known else hop)
 
 
-def _next_hops(hop: bytes, family: Family) -> tuple[IpAddress, ...] | None:
-    """RFC 4760, RFC 2545 section 3 (16 or 32 octets), RFC 8950; None for other families."""
-    if family.safi not in (1, 2) or family.afi not in (1, 2):
-        return None
+def _next_hops(hop: bytes, family: Family) -> tuple[IpAddress, ...]:
+    """RFC 4760, RFC 2545 section 3 (16 or 32 octets), RFC 8950."""
     if len(hop) == 4 and family.afi == 1:
         return (IPv4Address(hop),)
     if len(hop) in (16, 32):
@@ -212,6 +224,19 @@ def _next_hops(hop: bytes, family: Family) -> tuple[IpAddress, ...] | None:
         offset=3,
         reference="RFC 7606 section 7.11, RFC 2545 section 3",
     )
+
+
+# length -> (octets of the route distinguisher, octets of an address)
+_NEXT_HOP_FORMS = {4: (0, 4), 12: (8, 4), 16: (0, 16), 24: (8, 16), 32: (0, 16), 48: (8, 16)}
+
+
+def _next_hops_behind_rd(hop: bytes) -> tuple[IpAddress, ...]:
+    """Other families: addresses, for VPNs each behind a route distinguisher of eight octets (RFC
+    4364 section 4.3.2, RFC 4659 section 3.2.1); none where the length says something else."""
+    rd, width = _NEXT_HOP_FORMS.get(len(hop), (0, 0))
+    kind = IPv4Address if width == 4 else IPv6Address
+    places = range(0, len(hop), rd + width) if width else ()
+    return tuple(kind(hop[at + rd : at + rd + width]) for at in places)
 
 
 def _mp_unreach(body: bytes, context: DecodeContext) -> AttributeValue:

@@ -335,6 +335,12 @@ def _parameter_overrun(offset: int) -> DecodeError:
 
 def _route_refresh(raw: bytes) -> RouteRefresh:
     afi, subtype, safi = struct.unpack_from("!HBB", raw, 19)
+    if subtype in (1, 2) and len(raw) != 23:
+        raise DecodeError(
+            f"length {len(raw)} is not allowed for a ROUTE-REFRESH of subtype {subtype}",
+            offset=16,
+            reference="RFC 7313 section 5",
+        )
     return RouteRefresh(Family(afi, safi), subtype, raw[23:])
 
 

@@ -55,9 +55,20 @@ class WireMessage:
 
     `frames` are the frames whose segments carry it, `frame` the one where it ends, `time_ns` that
     frame's time. `raw` are the octets present. Exactly one of `message` and `error` is not None.
+    `incomplete` says that the error is the capture's alone: it lacks octets of the message.
     """
 
-    __slots__ = ("_error", "_framed", "_message", "file", "flow", "frames", "raw", "time_ns")
+    __slots__ = (
+        "_error",
+        "_framed",
+        "_message",
+        "file",
+        "flow",
+        "frames",
+        "incomplete",
+        "raw",
+        "time_ns",
+    )
 
     def __init__(
         self,
@@ -67,12 +78,15 @@ class WireMessage:
         time_ns: int,
         file: str,
         error: DecodeError | None = None,
+        *,
+        incomplete: bool = False,
     ) -> None:
         self.flow = flow
         self.raw = raw
         self.frames = frames
         self.time_ns = time_ns
         self.file = file
+        self.incomplete = incomplete
         self._error = error
         self._framed = error is None
         self._message: Message | None = None
@@ -144,7 +158,8 @@ class WireMessage:
 
     @property
     def error(self) -> DecodeError | None:
-        """Why the message cannot be decoded. A receiver would reset the session (RFC 7606)."""
+        """Why the message cannot be decoded. Unless it is `incomplete`, a receiver would reset the
+        session (RFC 7606)."""
         return self._error if self.message is None else None
 
     def __repr__(self) -> str:
@@ -391,6 +406,7 @@ def route_events(message: WireMessage) -> Iterator[RouteEvent]:
 class Capture:
     """All that one capture (a file, or the files of one ring) tells.
 
+    `fragments` counts IP fragments, `incomplete_datagrams` the datagrams that they left unfinished.
     `notes` are one-line remarks on the file itself, such as a last record cut short.
     """
 
@@ -398,6 +414,7 @@ class Capture:
     arp: tuple[ArpQuestion, ...] = ()
     bfd: tuple[BfdFlow, ...] = ()
     fragments: int = 0
+    incomplete_datagrams: int = 0
     frames: int = 0
     notes: tuple[str, ...] = ()
 

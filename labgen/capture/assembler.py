@@ -12,6 +12,7 @@ from labgen.bgp.conversation import Capture, Seen, SocketAddress, WireMessage, W
 from labgen.bgp.messages import Open
 from labgen.bgp.negotiated import context_from_one
 from labgen.bgp.vocabulary import BGP_PORT, MessageType
+from labgen.capture.fragments import Datagram, Fragment, Fragments
 from labgen.capture.half import Segment
 from labgen.capture.link import (
     ETHERNET,
@@ -39,8 +40,8 @@ _TCP_HEADER = struct.Struct("!HHIIBB")
 _ICMP, _TCP, _UDP, _ICMP6 = 1, 6, 17, 58
 _IPV6_FRAGMENT = 44
 # header -> (unit of its length field in octets, units that the field does not count); RFC 8200
-# section 4, RFC 4302 section 2.2. A fragment header has no length field.
-_IPV6_EXTENSIONS = {0: (8, 1), 43: (8, 1), 60: (8, 1), 135: (8, 1), 51: (4, 2), 44: (0, 1)}
+# section 4, RFC 4302 section 2.2.
+_IPV6_EXTENSIONS = {0: (8, 1), 43: (8, 1), 60: (8, 1), 135: (8, 1), 51: (4, 2)}
 # Two NOPs and a timestamp: the options of nearly every segment with data on Linux.
 _ONLY_TIMESTAMPS = b"\x01\x01\x08\x0a"
 _MD5_OPTION = 19  # RFC 2385
@@ -85,6 +86,8 @@ class Assembler:
         self._unread_links: dict[int, int] = {}
         self._surroundings = Surroundings()
         self._fragments = 0
+        self._datagrams4 = Fragments(overlaps_condemn=False)
+        self._datagrams6 = Fragments(overlaps_condemn=True)
         self._frames = 0
 
     def add(self, record: Record, file: str, interface: str = "") -> list[WireMessage]:
@@ -140,6 +143,7 @@ class Assembler:
             arp=self._surroundings.questions(),
             bfd=self._surroundings.bfd_flows(),
             fragments=self._fragments,
+            incomplete_datagrams=self._datagrams4.incomplete + self._datagrams6.incomplete,
             frames=self._frames,
             notes=(*notes, *unread),
         )
@@ -151,18 +155,21 @@ class Assembler:
         total = data[at + 2] << 8 | data[at + 3]
         # A total length of 0 is what segmentation offload leaves in a capture.
         end = at + total if total else len(data)
-        fragment = data[at + 6] << 8 | data[at + 7]
-        if fragment & 0x3FFF:
-            self._fragments += 1
-            if fragment & 0x1FFF:
-                return
-        protocol = data[at + 9]
         if header < 20:
             return
+        carriers: tuple[int, ...] = ()
+        fragment = data[at + 6] << 8 | data[at + 7]
+        if fragment & 0x3FFF:
+            whole = self._fragment4(data, at, header, end, seen)
+            if whole is None:
+                return
+            data, at, end = whole.header + whole.data, 0, header + whole.length
+            carriers = whole.frames
+        protocol = data[at + 9]
         if protocol == _TCP:
             identity = data[at + 4] << 8 | data[at + 5]
             place, life = (at + 12, 4), (data[at + 8], identity)
-            self._tcp(data, at + header, end, place, life, seen, interface)
+            self._tcp(data, at + header, end, place, life, seen, interface, carriers)
             return
         packet = _Packet(data, at + header, at + 12, 4, seen)
         if protocol == _UDP:
@@ -175,20 +182,17 @@ class Assembler:
             return
         length = data[at + 4] << 8 | data[at + 5]
         end = at + 40 + length if length else len(data)
-        protocol, place = data[at + 6], at + 40
-        while protocol in _IPV6_EXTENSIONS:
-            if place + 8 > len(data):
+        protocol, place = _behind_extensions(data, data[at + 6], at + 40)
+        carriers: tuple[int, ...] = ()
+        if protocol == _IPV6_FRAGMENT and place + 8 <= len(data):
+            whole = self._fragment6(data, at, place, end, seen)
+            if whole is None:
                 return
-            unit, uncounted = _IPV6_EXTENSIONS[protocol]
-            size = (data[place + 1] + uncounted) * unit
-            if protocol == _IPV6_FRAGMENT:
-                size = 8
-                self._fragments += 1
-                if (data[place + 2] << 8 | data[place + 3]) & 0xFFF8:
-                    return
-            protocol, place = data[place], place + size
+            data, at, end = whole.header + whole.data, 0, 40 + whole.length
+            protocol, place = _behind_extensions(data, whole.next_header, 40)
+            carriers = whole.frames
         if protocol == _TCP:
-            self._tcp(data, place, end, (at + 8, 16), (data[at + 7], 0), seen, interface)
+            self._tcp(data, place, end, (at + 8, 16), (data[at + 7], 0), seen, interface, carriers)
             return
         packet = _Packet(data, place, at + 8, 16, seen)
         if protocol == _UDP:
@@ -199,6 +203,55 @@ class Assembler:
                 self._surroundings.icmp6(data, place, src, dst, seen)
             else:
                 self._quoted(quoted6(data, place), packet)
+
+    def _fragment4(
+        self, data: bytes, at: int, header: int, end: int, seen: Seen
+    ) -> Datagram | None:
+        """Keep a fragment; the datagram that it completes. RFC 791 section 3.2."""
+        self._fragments += 1
+        word, start = data[at + 6] << 8 | data[at + 7], at + header
+        if start > len(data) or end < start:
+            return None
+        key = data[at + 12 : at + 20] + data[at + 4 : at + 6] + data[at + 9 : at + 10]
+        return self._datagrams4.add(
+            key,
+            Fragment(
+                start=(word & 0x1FFF) * 8,
+                length=end - start,
+                more=bool(word & 0x2000),
+                data=data[start:end],
+                # The flags and the offset are the fragment's, not the datagram's.
+                header=data[at : at + 6] + b"\0\0" + data[at + 8 : start],
+                next_header=data[at + 9],
+                frame=seen.frame,
+                time_ns=seen.time_ns,
+            ),
+        )
+
+    def _fragment6(self, data: bytes, at: int, place: int, end: int, seen: Seen) -> Datagram | None:
+        """The same for the fragment header at `place`. RFC 8200 section 4.5."""
+        self._fragments += 1
+        word, start = data[place + 2] << 8 | data[place + 3], place + 8
+        if end < start:
+            return None
+        header, protocol = data[at : at + 40], data[place]
+        if not word & 0xFFF9:
+            # RFC 6946: offset 0 and nothing to follow is a datagram by itself.
+            return Datagram(header, protocol, data[start:end], end - start, (seen.frame,))
+        key = data[at + 8 : at + 40] + data[place + 4 : place + 8]
+        return self._datagrams6.add(
+            key,
+            Fragment(
+                start=word & 0xFFF8,
+                length=end - start,
+                more=bool(word & 1),
+                data=data[start:end],
+                header=header,
+                next_header=protocol,
+                frame=seen.frame,
+                time_ns=seen.time_ns,
+            ),
+        )
 
     def _udp(self, packet: _Packet) -> None:
         data, at = packet.data, packet.at
@@ -228,9 +281,10 @@ class Assembler:
         life: tuple[int, int],
         seen: Seen,
         interface: str,
+        carriers: tuple[int, ...],
     ) -> None:
         """A segment at `at`: `addresses` are the place and width of the source address, `life` the
-        TTL and the IP identification."""
+        TTL and the IP identification, `carriers` the frames of its fragments."""
         place, width = addresses
         ttl, identity = life
         if at + 20 > len(data):
@@ -247,7 +301,9 @@ class Assembler:
         if payload > at + 20 and data[at + 20 : at + 24] != _ONLY_TIMESTAMPS:
             md5, mss = _options(data, at + 20, payload)
         octets = data[payload:end] if length else b""
-        segment = Segment(seen, seq, ack, flags, ttl, md5, mss, octets, length, identity, interface)
+        segment = Segment(
+            seen, seq, ack, flags, ttl, md5, mss, octets, length, identity, interface, carriers
+        )
         if found is None or (flags & SYN and found[0].begins_anew(found[1], segment)):
             found = self._connect(src, dst, is_bgp=sport in self.ports or dport in self.ports)
         connection, side = found
@@ -311,6 +367,14 @@ class Assembler:
             for i, half in enumerate(connection.halves):
                 context = context_from_one(opens[i], peer=opens[1 - i])
                 half.flow.decoder = self._decoder(context)
+
+
+def _behind_extensions(data: bytes, protocol: int, place: int) -> tuple[int, int]:
+    """The first header at or behind `place` that is no IPv6 extension: (protocol, place)."""
+    while protocol in _IPV6_EXTENSIONS and place + 8 <= len(data):
+        unit, uncounted = _IPV6_EXTENSIONS[protocol]
+        protocol, place = data[place], place + (data[place + 1] + uncounted) * unit
+    return protocol, place
 
 
 def _options(data: bytes, at: int, end: int) -> tuple[bool, int | None]:

@@ -28,7 +28,18 @@ def plausible_header(data: bytes, at: int = 0) -> bool:
 class Framing:
     """Cuts one direction's octets into messages and hands each to `emit`."""
 
-    __slots__ = ("_emit", "_flow", "_frames", "_need", "_synchronised", "_tail", "_time_ns", "file")
+    __slots__ = (
+        "_begun_in",
+        "_emit",
+        "_flow",
+        "_frames",
+        "_last",
+        "_need",
+        "_synchronised",
+        "_tail",
+        "_time_ns",
+        "file",
+    )
 
     def __init__(self, flow: Flow, emit: Callable[[WireMessage], None], *, start: bool) -> None:
         self._flow = flow
@@ -38,68 +49,79 @@ class Framing:
         self._frames: list[int] = []
         # From the SYN on, octets begin with a message; in mid-stream a marker must be found.
         self._synchronised = start
+        # The highest frame of those that brought the tail, its time and its file.
+        self._last = 0
         self._time_ns = 0
+        self._begun_in = ""
         self.file = ""
 
-    def feed(self, data: bytes, frame: int, time_ns: int) -> None:
-        """The next octets in order, and the frame that brought them."""
-        self._time_ns = max(self._time_ns, time_ns)
+    def feed(self, data: bytes, frame: int, time_ns: int, carriers: tuple[int, ...] = ()) -> None:
+        """The next octets in order, and the frame that brought them: the last one of `carriers`
+        where they came in IP fragments."""
+        own = carriers or (frame,)
+        frames, moment = own, time_ns
         tail = self._tail
         if tail:
-            self._frames.append(frame)
+            self._carry_on(own, time_ns)
             if len(tail) + len(data) < self._need:
                 tail += data
                 return
             data = bytes(tail) + data
-            frames = tuple(sorted(set(self._frames)))
-        else:
-            frames = (frame,)
+            frames, moment = tuple(sorted(set(self._frames))), self._time_ns
         at = 0
         size = len(data)
         flow = self._flow
         while True:
             if not self._synchronised:
                 at = self._synchronise(data, at)
-                if not self._synchronised:
-                    break
-            if at + HEADER_LENGTH > size:
+            if not self._synchronised or at + HEADER_LENGTH > size:
                 self._need = HEADER_LENGTH
                 break
-            if not data.startswith(MARKER, at):
-                at = self._lost(data, at, frames, "the marker is not all ones", 0)
-                frames = (frame,)
-                continue
-            length = data[at + 16] << 8 | data[at + 17]
-            if length < HEADER_LENGTH or length > self._limit(data[at + 18]):
-                at = self._lost(data, at, frames, f"length {length} is not allowed", 16)
-                frames = (frame,)
-                continue
-            end = at + length
-            if end > size:
-                self._need = length
-                break
-            self._emit(WireMessage(flow, data[at:end], frames, self._time_ns, self.file))
-            at = end
-            frames = (frame,)
-        self._keep(data, at, frames)
+            if data.startswith(MARKER, at):
+                length = data[at + 16] << 8 | data[at + 17]
+                if HEADER_LENGTH <= length <= self._limit(data[at + 18]):
+                    end = at + length
+                    if end > size:
+                        self._need = length
+                        break
+                    self._emit(WireMessage(flow, data[at:end], frames, moment, self.file))
+                    at = end
+                    frames, moment = own, time_ns
+                    continue
+            self._time_ns = moment
+            at = self._lost(data, at, frames)
+            frames, moment = own, time_ns
+        self._keep(data, at, frames, moment)
 
-    def _keep(self, data: bytes, at: int, frames: tuple[int, ...]) -> None:
+    def _keep(self, data: bytes, at: int, frames: tuple[int, ...], moment: int) -> None:
+        """What is left is the beginning of the next message."""
         if at < len(data):
             self._tail = bytearray(data[at:])
-            self._frames = list(frames)
-        elif self._tail or self._frames:
+            self._frames, self._last = list(frames), frames[-1]
+            self._time_ns, self._begun_in = moment, self.file
+        elif self._tail:
             self._tail = bytearray()
             self._frames = []
-            self._time_ns = 0
-        else:
-            self._time_ns = 0
+
+    def _carry_on(self, own: tuple[int, ...], time_ns: int) -> None:
+        """Further frames bring what the tail began."""
+        if self._begun_in != self.file:
+            # Frames are numbered anew in each file of a ring: those of the last one count.
+            self._frames, self._last, self._begun_in = [], 0, self.file
+        self._frames += own
+        if own[-1] > self._last:
+            self._last, self._time_ns = own[-1], time_ns
 
     def _limit(self, code: int) -> int:
         return MAX_LENGTH if code in (1, 4) else self._flow.decoder.context.max_length
 
-    def _lost(self, data: bytes, at: int, frames: tuple[int, ...], reason: str, offset: int) -> int:
+    def _lost(self, data: bytes, at: int, frames: tuple[int, ...]) -> int:
         """Report octets that are no message; what follows is searched for a marker."""
-        start = at + (HEADER_LENGTH if offset else 1)
+        if data.startswith(MARKER, at):
+            reason = f"length {data[at + 16] << 8 | data[at + 17]} is not allowed"
+            start, offset = at + HEADER_LENGTH, 16
+        else:
+            reason, start, offset = "the marker is not all ones", at + 1, 0
         found = data.find(MARKER, start)
         stop = found if found >= 0 else len(data)
         error = DecodeError(reason, offset=offset, reference=_HEADER_REFERENCE, frame=frames[-1])
@@ -139,7 +161,10 @@ class Framing:
                 reference=_HEADER_REFERENCE,
                 frame=frames[-1],
             )
-            self._emit(WireMessage(self._flow, raw, frames, self._time_ns, self.file, error))
+            moment = self._time_ns
+            self._emit(
+                WireMessage(self._flow, raw, frames, moment, self.file, error, incomplete=True)
+            )
         self._tail = bytearray()
         self._frames = []
         self._need = HEADER_LENGTH

@@ -20,7 +20,8 @@ _PATIENCE_NS = 1_000_000_000
 
 
 class Segment(NamedTuple):
-    """A TCP segment. `data` is what the capture holds of its payload of `length` octets."""
+    """A TCP segment. `data` is what the capture holds of its payload of `length` octets;
+    `carriers` are the frames of its IP fragments, empty where it came in one packet."""
 
     seen: Seen
     seq: int
@@ -33,6 +34,7 @@ class Segment(NamedTuple):
     length: int
     identity: int
     interface: str
+    carriers: tuple[int, ...] = ()
 
 
 class _Pending(NamedTuple):
@@ -162,7 +164,7 @@ class HalfConnection:
         framing = self.framing
         framing.file = segment.seen.file
         if data:
-            framing.feed(data, segment.seen.frame, segment.seen.time_ns)
+            framing.feed(data, segment.seen.frame, segment.seen.time_ns, segment.carriers)
         if len(data) < fresh:
             self._gap(segment.seen, fresh - len(data))
 

@@ -76,11 +76,13 @@ def captures_of(argument: str) -> str:
     """The captures that FILE|LAB names: a file, or the captures directory of a lab."""
     from pathlib import Path
 
-    from labgen.spec.load import find
-
     path = Path(argument)
-    spec = find(argument) if path.suffix in ("", ".yaml", ".yml") else None
-    if argument == "-" or (spec is None and (path.exists() or path.suffix or "/" in argument)):
+    spec_like = path.suffix in (".yaml", ".yml") or (not path.suffix and not path.is_file())
+    if argument == "-" or not spec_like:
+        return argument
+    from labgen.spec.load import find  # a third of a second that reading a file does not need
+
+    if find(argument) is None and (path.exists() or path.suffix or "/" in argument):
         return argument
     _, directory = resolve_name(argument)
     if directory is None:

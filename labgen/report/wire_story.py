@@ -38,7 +38,12 @@ def tell(capture: Capture) -> Iterator[str]:
     for flow in capture.bfd:
         yield _bfd(flow)
     if capture.fragments:
-        yield f"{capture.fragments} IP fragments are in the capture; their octets are not read."
+        lost = capture.incomplete_datagrams
+        yield f"{capture.fragments} IP fragments are in the capture; " + (
+            f"{lost} datagrams could not be put together: fragments lack or overlap."
+            if lost
+            else "every datagram was put together."
+        )
     yield from capture.notes
 
 

@@ -97,6 +97,27 @@ def ip(
     return head + src.packed + dst.packed + payload
 
 
+def fragmented(packet: bytes, size: int) -> list[bytes]:
+    """The packet in IP fragments of `size` octets of payload (a multiple of 8)."""
+    if packet[0] >> 4 == 6:
+        head, payload = packet[:40], packet[40:]
+        identity = 0x1000 + packet[46]
+    else:
+        head, payload = packet[:20], packet[20:]
+    found = []
+    for at in range(0, len(payload), size):
+        piece, more = payload[at : at + size], at + size < len(payload)
+        if packet[0] >> 4 == 6:
+            extra = struct.pack("!BBHI", head[6], 0, at | more, identity)
+            length = struct.pack("!H", len(extra) + len(piece))
+            found.append(head[:4] + length + b"\x2c" + head[7:] + extra + piece)
+        else:
+            length = struct.pack("!H", 20 + len(piece))
+            word = struct.pack("!H", at >> 3 | more << 13)
+            found.append(head[:2] + length + head[4:6] + word + head[8:] + piece)
+    return found
+
+
 def ethernet(packet: bytes, *tags: int) -> bytes:
     kind = b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
     vlans = b"".join(

@@ -337,3 +337,41 @@ def test_keepalives_of_the_only_direction_prove_established(tmp_path: Path) -> N
     assert conversation.state is FsmState.ESTABLISHED
     (early,) = read(tmp_path, packets[:1]).sessions[0].conversations
     assert early.state is FsmState.OPEN_CONFIRM
+
+
+def test_a_message_behind_lost_octets_is_given_at_once(tmp_path: Path) -> None:
+    """It ends in its own frame, however long the message before the loss was."""
+    connection = Connection()
+    packets = connection.handshake()
+    long = encode(Update(withdrawn_routes=NlriBlock.of(f"10.{n}.0.0/16" for n in range(256))))
+    for piece in (long[:300], long[300:] + bytes(30) + b"\xff" * 9, withdrawal(1), withdrawal(2)):
+        packets.append(connection.packet(0, PSH | ACK, piece))
+    (session,) = read(tmp_path, packets).sessions
+    assert [m.frame for m in session.messages if not m.error] == [5, 6, 7]
+
+
+def test_the_time_is_that_of_the_frame_where_the_message_ends(tmp_path: Path) -> None:
+    """Frames of several interfaces need not stand in the order of their times."""
+    connection = Connection()
+    packets = connection.handshake()
+    octets = withdrawal(1)
+    for piece in (octets[:10], octets[10:] + octets[:10], octets[10:]):
+        packets.append(connection.packet(0, PSH | ACK, piece))
+    packets[-3:] = [(now - 5_000_000 * n, packet) for n, (now, packet) in enumerate(packets[-3:])]
+    (session,) = read(tmp_path, packets).sessions
+    found = sorted(session.messages, key=lambda m: m.frame)
+    assert [(m.frame, m.time_ns) for m in found] == [(n, packets[n - 1][0]) for n in (5, 6)]
+
+
+def test_a_message_over_two_files_ends_in_the_second(tmp_path: Path) -> None:
+    connection = Connection()
+    packets = connection.handshake()
+    octets = withdrawal(1)
+    packets += [connection.packet(0, PSH | ACK, piece) for piece in (octets[:20], octets[20:])]
+    paths = [tmp_path / "a.pcap", tmp_path / "b.pcap"]
+    paths[0].write_bytes(pcap(on_ethernet(packets[:-1])))
+    paths[1].write_bytes(pcap(on_ethernet(packets[-1:])))
+    (session,) = read_capture(paths).sessions
+    (message,) = session.messages
+    assert (message.file, message.frames) == (str(paths[1]), (1,))
+    assert message.time_ns == packets[-1][0]

@@ -183,3 +183,16 @@ def test_a_growing_file_is_followed_until_interrupted(tmp_path: Path) -> None:
         assert process.stderr
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_reading_a_file_does_not_wait_for_what_only_labs_need() -> None:
+    """A third of a second of imports would be most of what a small capture costs."""
+    code = (
+        "import atexit, sys; from labgen.cli import main\n"
+        "heavy = {'pydantic', 'ruamel', 'docker', 'jinja2'}\n"
+        "atexit.register(lambda: print(sorted(heavy & {*sys.modules})))\n"
+        "main()"
+    )
+    argv = [sys.executable, "-c", code, "wire", "--json", STORY]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
