@@ -34,12 +34,15 @@ def router(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
     config: SpeakerConfig | None = None
     peers: dict[str, NeighborConfig] = {}
     groups: dict[str, str] = {}
+    # ZebOS prints its lines of access last; FRR never has `line con`.
+    zebos = any(line.text.startswith("line con 0") for line in lines)
     for line in lines:
         words = line.text.split()
         if words[:2] == ["router", "bgp"] and len(words) > 2 and words[2].isdigit():
             if config:
                 yield _finish(config, peers, groups)
-            config, peers, groups = SpeakerConfig(Daemon.FRR, line, asn=int(words[2])), {}, {}
+            config = SpeakerConfig(Daemon.FRR, line, asn=int(words[2]), extended_asn=not zebos)
+            peers, groups = {}, {}
         elif (
             config is not None
             and words
@@ -82,6 +85,8 @@ def _router_line(
         return replace(config, router_id=address(words[2]))
     elif words[:2] == ["bgp", "cluster-id"] and len(words) > 2:
         return replace(config, cluster_id=address(words[2]))
+    elif words[:2] == ["bgp", "extended-asn-cap"]:
+        return replace(config, extended_asn=not no)
     elif words[:3] == ["bgp", "default", "ipv4-unicast"]:
         return replace(config, default_ipv4_unicast=not no)
     return config
@@ -99,6 +104,7 @@ _SWITCHES = {
     "enforce-multihop": "multihop",
     "activate": "activated",
     "route-reflector-client": "reflector_client",
+    "dont-capability-negotiate": "no_capabilities",
 }
 
 

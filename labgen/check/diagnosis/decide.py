@@ -11,6 +11,7 @@ from labgen.check.diagnosis import (
     quiet_rules,
     report_rules,
     route_rules,
+    text_rules,
     wire_rules,
 )
 from labgen.check.diagnosis.model import Cause, Diagnosis, Skipped, in_order
@@ -57,6 +58,7 @@ def _causes(scene: Scene) -> Iterator[Cause]:
     if not any(e.daemon is Daemon.BIRD for e in scene.facts.events):
         yield from quiet_rules.restarting(scene)
     yield from report_rules.causes(scene)
+    yield from text_rules.causes(scene)
     yield from route_rules.causes(scene)
 
 

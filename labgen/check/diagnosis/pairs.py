@@ -120,22 +120,25 @@ class _Locals:
         for report in facts.peers:
             if report.local is not None and report.quote.node:
                 self._known.setdefault(report.quote.node, []).append(report.local)
+        self._sure = {i.address for i in facts.identities if i.daemon is None}
         self._ends = [s.addresses for c in facts.captures for s in c.sessions]
 
     def of(self, node: str, peer: Address | None, daemon: Daemon) -> Address | None:
         """The address of the end that speaks, given whom it speaks of."""
         wanted = Role.CALICO if daemon.is_calico else Role.ROUTER
         talking = [a for ends in self._ends if peer in ends for a in ends if a != peer]
-        for address in self._known.get(node, ()):
+        known = [a for a in self._known.get(node, ()) if a != peer]
+        for address in known:
             if address in talking or not talking:
                 return address
+        if known and known[0] in self._sure:
+            return known[0]  # the capture shows the peer with others, not this session
         named = [a for a in talking if str(a) in node]
         if named:
             return named[0]
-        fitting = [a for a in talking if self._roles.get(a) in (wanted, None)] or talking
+        fitting = [a for a in talking if self._roles.get(a) in (wanted, None)]
         if len(set(fitting)) == 1:
             return fitting[0]
-        known = self._known.get(node, ())
         return known[0] if known else None
 
 
