@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from labgen.facts import CalicoSetting, Daemon, Facts, NeighborConfig, Pool, SpeakerConfig
-from labgen.observe.lines import Line, address, network
+from labgen.observe.lines import Line, address, command_on, network
 
 _SETTINGS = {
     "BGPConfiguration": ("listenPort", "nodeToNodeMeshEnabled", "asNumber"),
@@ -153,7 +153,18 @@ _BIRD_BGP = re.compile(
 
 
 def bird(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
-    """bird.cfg: one speaker for the file, with a neighbour for each `protocol bgp`."""
+    """Every bird.cfg of a text: prompts tell where one ends and another command begins."""
+    part: list[Line] = []
+    for line in lines:
+        if part and command_on(line) is not None:
+            yield from _one_bird(part)
+            part = []
+        part.append(line)
+    yield from _one_bird(part)
+
+
+def _one_bird(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
+    """One speaker for the file, with a neighbour for each `protocol bgp`."""
     start = next((ln for ln in lines if _BIRD_BGP.match(ln.text)), None)
     begin = next((ln for ln in lines if re.match(r"\s*router id \S+;", ln.text)), None)
     if start is None and begin is None:

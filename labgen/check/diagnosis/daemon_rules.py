@@ -50,6 +50,15 @@ def alive(scene: Scene, peer: Address | None, quote_node: str = "") -> bool:
     return all(is_up(p) for p in pairs)
 
 
+def lives(scene: Scene, event: LogEvent) -> bool:
+    """The session that a log line speaks of came up after it, or is up."""
+    pair = scene.pair_of(event)
+    if pair is not None and (pair.conversations or pair.reports):
+        return is_up(pair)
+    same = [e for e in scene.facts.events if e.quote.file == event.quote.file]
+    return log_up(e for e in same if e.peer == event.peer and e.quote.node == event.quote.node)
+
+
 def is_up(pair: Pair) -> bool:
     """The session is up, by the wire if it was seen there, else by its daemons."""
     if pair.conversations:
@@ -120,7 +129,7 @@ def _unexpected(scene: Scene) -> Iterator[Cause]:
             for e in _events(scene, Said.UNEXPECTED_CONNECT)
             if (e.peer, e.quote.node) == (peer, node)
         ]
-        if alive(scene, peer, node) or peer is None:
+        if peer is None or lives(scene, lines[-1]):
             continue
         where = _subject_by_reset(scene, peer, node)
         yield decided(
@@ -170,7 +179,7 @@ def _subject_by_reset(scene: Scene, peer: Address, node: str) -> str:
 
 def _not_configured(scene: Scene) -> Iterator[Cause]:
     for event in {e.peer: e for e in _events(scene, Said.NOT_CONFIGURED)}.values():
-        if alive(scene, event.peer, event.quote.node):
+        if lives(scene, event):
             continue
         yield decided(
             "neighbor-not-configured",
@@ -207,7 +216,7 @@ def _not_activated(scene: Scene) -> Iterator[Cause]:
     for event in {
         e.peer: e for e in _events(scene, Said.NO_FAMILY) if e.daemon is not Daemon.BIRD
     }.values():
-        if not alive(scene, event.peer, event.quote.node) and "lastReset" not in event.quote.text:
+        if not lives(scene, event) and "lastReset" not in event.quote.text:
             yield decided(
                 "address-family-not-activated",
                 subject_of(scene, event.peer, event.quote.node),

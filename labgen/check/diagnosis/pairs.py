@@ -70,6 +70,13 @@ class Scene:
         """`BIG-IP 10.1.20.5`: an end as explanations call it."""
         return f"{self.role(address).value} {address}"
 
+    def pair_of(self, said: LogEvent | PeerReport) -> Pair | None:
+        """The pair that a daemon's words were found to be about."""
+        for pair in self.pairs:
+            if any(said is one for one in (*pair.reports, *pair.events)):
+                return pair
+        return None
+
     def pair(self, one: Address, two: Address) -> Pair | None:
         return next((p for p in self.pairs if set(p.ends) == {one, two}), None)
 
@@ -123,6 +130,14 @@ class _Locals:
         self._sure = {i.address for i in facts.identities if i.daemon is None}
         self._ends = [s.addresses for c in facts.captures for s in c.sessions]
 
+    def _contested(self, node: str, peer: Address | None, daemon: Daemon) -> bool:
+        """Several nodes' files speak of this peer: which of them is on the wire is not known."""
+        events = self._facts.events
+        return any(
+            e.peer == peer and e.quote.node != node and e.daemon.is_calico == daemon.is_calico
+            for e in events
+        )
+
     def of(self, node: str, peer: Address | None, daemon: Daemon) -> Address | None:
         """The address of the end that speaks, given whom it speaks of."""
         wanted = Role.CALICO if daemon.is_calico else Role.ROUTER
@@ -137,7 +152,7 @@ class _Locals:
         if named:
             return named[0]
         fitting = [a for a in talking if self._roles.get(a) in (wanted, None)]
-        if len(set(fitting)) == 1:
+        if len(set(fitting)) == 1 and not self._contested(node, peer, daemon):
             return fitting[0]
         return known[0] if known else None
 

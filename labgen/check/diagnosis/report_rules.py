@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labgen.check.diagnosis.attempts import end_of, outcome
-from labgen.check.diagnosis.daemon_rules import alive, subject_of
+from labgen.check.diagnosis.daemon_rules import is_up, lives, subject_of
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
-from labgen.check.diagnosis.pairs import Role, Scene
+from labgen.check.diagnosis.pairs import Pair, Role, Scene
 from labgen.evidence import Address
 from labgen.facts import Daemon, LogEvent, PeerReport, Said
 
@@ -19,6 +19,7 @@ _BY_CODE = {
     (4, 0): "hold-timer-expired",
     (6, 1): "maximum-prefix",
 }
+_STRONG = {*_BY_CODE.values(), "port-179-taken", "bfd-mismatch"}
 _BY_INFO = (
     ("Bad peer AS", "wrong-remote-as"),
     ("Bad BGP identifier", "duplicate-router-id"),
@@ -47,7 +48,9 @@ _SAYS_NOTHING = {
 def causes(scene: Scene) -> Iterator[Cause]:
     """Causes for sessions that are down, from what the daemons print of them."""
     for event in scene.facts.events:
-        if not _seen_on_wire(scene, event) and not alive(scene, event.peer, event.quote.node):
+        if lives(scene, event):
+            continue
+        if not _seen_on_wire(scene, event):
             yield from _event(scene, event)
     yield from _stale(scene)
     for report in scene.facts.peers:
@@ -55,11 +58,36 @@ def causes(scene: Scene) -> Iterator[Cause]:
             yield from _report(scene, report)
 
 
+def before_capture(scene: Scene) -> Iterator[Cause]:
+    """What the daemons say of a session that failed before the capture began: last words first."""
+    for pair in scene.pairs:
+        if not pair.conversations or is_up(pair):
+            continue
+        for report in pair.reports:
+            where = subject_of(scene, report.address, report.quote.node)
+            for cause in _report(scene, report):
+                if cause.fault.name in _STRONG and cause.subject == where:
+                    yield cause
+        for event in _last_words(pair):
+            yield from _event(scene, event)
+
+
+def _last_words(pair: Pair) -> Iterator[LogEvent]:
+    """Each log's last NOTIFICATION of a session that did not come up again after it."""
+    last: dict[str, LogEvent] = {}
+    for event in pair.events:
+        if event.said is Said.UP:
+            last.pop(event.quote.file, None)
+        elif event.error in _BY_CODE or event.said in _BY_SAID:
+            last[event.quote.file] = event
+    yield from last.values()
+
+
 def _seen_on_wire(scene: Scene, said: LogEvent | PeerReport) -> bool:
     """The capture tells more of this pair than its daemon's last words (evidence priority)."""
-    for pair in scene.pairs:
-        if any(said is one for one in (*pair.reports, *pair.events)):
-            return bool(pair.conversations)
+    pair = scene.pair_of(said)
+    if pair is not None:
+        return bool(pair.conversations)
     peer = said.peer if isinstance(said, LogEvent) else said.address
     wanted = Role.CALICO if said.daemon.is_calico else Role.ROUTER
     return any(
@@ -160,7 +188,7 @@ def _stated(report: PeerReport, where: str, text: str, line: tuple[str, ...]) ->
         return (decided("tcp-179-refused", where, Rank.REFUSED, f"{text}.", line),)
     if "No route to host" in info:
         return (decided("host-unreachable", where, Rank.UNANSWERED, f"{text}.", line),)
-    if "Connection reset" in info:
+    if "Connection reset" in info or "Connection closed" in info:
         return tuple(_rejected(report.daemon, report.address, where, line))
     return ()
 
@@ -288,7 +316,7 @@ def _stale(scene: Scene) -> Iterator[Cause]:
         e for e in scene.facts.events if e.said is Said.DOWN and "NSF peer closed" in e.quote.text
     ]
     for event in closed:
-        if not gone and not routes and not alive(scene, event.peer, event.quote.node):
+        if not gone and not routes and not lives(scene, event):
             yield decided(
                 "graceful-restart-stale",
                 subject_of(scene, event.peer, event.quote.node),

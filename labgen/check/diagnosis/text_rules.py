@@ -258,12 +258,13 @@ def _no_mesh(scene: Scene) -> Iterator[Cause]:
     up = [p for p in scene.pairs if _sides(scene, p) and not p.conversations and is_up(p)]
     for router in sorted({s[1] for p in up if (s := _sides(scene, p))}, key=str):
         mine = [p for p in up if router in p.ends]
-        told = [_told(p, router) for p in mine]
-        blind = [r for r in told if r is not None and r.received and not r.sent]
-        listed = [r for p in mine for r in _listed(scene, p.other(router))]
         nodes = {p.other(router) for p in mine}
-        lists = {r.quote.node for r in listed}
-        if len(blind) < 2 or len(lists) < 2 or any(r.address in nodes for r in listed):
+        alone = [p for p in mine if _alone(scene, p.other(router), nodes)]
+        told = [_told(p, router) for p in alone]
+        blind = [r for r in told if r is not None and r.received and not r.sent]
+        listed = [r for p in alone for r in _listed(scene, p.other(router))]
+        nodes = {p.other(router) for p in alone}
+        if len(blind) < 2:
             continue
         yield decided(
             "mesh-off-no-reflector",
@@ -272,6 +273,12 @@ def _no_mesh(scene: Scene) -> Iterator[Cause]:
             f"The nodes peer with {router} only, over iBGP, and it passes nothing on.",
             tuple(str(r.quote) for r in (*blind[:2], *listed[:2])),
         )
+
+
+def _alone(scene: Scene, node: Address, nodes: set[Address]) -> bool:
+    """The node's own list of peers names no other node."""
+    listed = _listed(scene, node)
+    return bool(listed) and not any(r.address in nodes for r in listed)
 
 
 def _told(pair: Pair, router: Address) -> PeerReport | None:

@@ -35,7 +35,7 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
     yield from _died(scene, pair, result)
     yield from stall_rules.stalled(scene, pair, result)
     yield from stall_rules.reset(scene, pair, result)
-    yield from stall_rules.icmp(pair, result.current())
+    yield from stall_rules.icmp(scene, pair, result.current())
 
 
 def _flaps(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
