@@ -96,6 +96,8 @@ class PeerReport:
     """A peer as its daemon reports it. `state` is RFC 4271's name; `info` what follows it.
 
     `local` is the daemon's own address on this session. `received` and `sent` count prefixes.
+    `error` is the last NOTIFICATION's (code, subcode). `ignored` counts withdrawals that BIRD
+    ignored: what it drops for a loop in AS_PATH is among them.
     """
 
     daemon: Daemon
@@ -111,6 +113,8 @@ class PeerReport:
     sent: int | None = None
     remote_as: int | None = None
     local_as: int | None = None
+    error: tuple[int, int] | None = None
+    ignored: int = 0
 
     @property
     def established(self) -> bool:
@@ -173,7 +177,9 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """A TCP socket as `ss` or `netstat` prints it. `queued` is Send-Q in octets."""
+    """A TCP socket as `ss` or `netstat` prints it. `queued` is Send-Q in octets; `backoff` how
+    often the retransmission timer of `ss -ti` was doubled.
+    """
 
     state: str
     local_port: int
@@ -181,6 +187,8 @@ class Socket:
     peer: Address | None = None
     queued: int = 0
     process: str = ""
+    backoff: int = 0
+    peer_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +211,15 @@ class NeighborConfig:
     reflector_client: bool = False
     cluster_id: Address | None = None
     maximum_prefix: int | None = None
+    no_capabilities: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakerConfig:
-    """A BGP speaker's configuration, as far as diagnosis needs it."""
+    """A BGP speaker's configuration, as far as diagnosis needs it.
+
+    `extended_asn`: it offers capability 65; a BIG-IP does so with `bgp extended-asn-cap` only.
+    """
 
     daemon: Daemon
     quote: Quote
@@ -216,6 +228,7 @@ class SpeakerConfig:
     cluster_id: Address | None = None
     listen_port: int | None = None
     default_ipv4_unicast: bool = True
+    extended_asn: bool = True
     neighbors: tuple[NeighborConfig, ...] = ()
 
 

@@ -76,7 +76,8 @@ class FlowFacts:
 
     `syns` are its SYNs (for the server: SYN-ACKs), each retransmission included. `ttls` are IPv4
     TTLs or IPv6 hop limits, as received: `handshake_ttls` on SYNs, `data_ttls` on segments with
-    data. `md5` counts segments with option 19 (RFC 2385). `unacknowledged` are octets that the
+    data; `syn_classes` and `reset_classes` are the IPv4 TOS or IPv6 traffic class of SYNs and RSTs.
+    `md5` counts segments with option 19 (RFC 2385). `unacknowledged` are octets that the
     other end never acknowledged in the capture. `counts` says how many messages of each type code
     it carried, `established` where its first KEEPALIVE, UPDATE or ROUTE-REFRESH stands.
     """
@@ -94,6 +95,8 @@ class FlowFacts:
     handshake_ttls: frozenset[int] = frozenset()
     data_ttls: frozenset[int] = frozenset()
     reset_ttls: frozenset[int] = frozenset()
+    syn_classes: frozenset[int] = frozenset()
+    reset_classes: frozenset[int] = frozenset()
     retransmissions: int = 0
     retransmitted: tuple[Retransmission, ...] = ()
     duplicates: int = 0

@@ -23,7 +23,7 @@ from labgen.capture.link import (
     network_layer,
 )
 from labgen.capture.surroundings import BFD_PORTS, Surroundings, quoted4, quoted6
-from labgen.capture.tcp import SYN, Connection
+from labgen.capture.tcp import RST, SYN, Connection
 from labgen.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -309,6 +309,8 @@ class Assembler:
         connection, side = found
         was_bgp = connection.is_bgp
         connection.add(side, segment)
+        if flags & (SYN | RST):
+            connection.note_class(side, flags, _traffic_class(data, place, width))
         if not was_bgp and connection.is_bgp:
             self._strangers.pop(id(connection), None)
             self._known.append(connection)
@@ -394,6 +396,13 @@ def _options(data: bytes, at: int, end: int) -> tuple[bool, int | None]:
             mss = data[at + 2] << 8 | data[at + 3]
         at += data[at + 1]
     return md5, mss
+
+
+def _traffic_class(data: bytes, place: int, width: int) -> int:
+    """The octet of IPv4's TOS or IPv6's traffic class, from where the source address stands."""
+    if width == 4:
+        return data[place - 11]
+    return (data[place - 8] & 15) << 4 | data[place - 7] >> 4
 
 
 def _socket_address(octets: bytes) -> SocketAddress:

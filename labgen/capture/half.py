@@ -67,6 +67,8 @@ class HalfConnection:
         self.handshake_ttls: set[int] = set()
         self.data_ttls: set[int] = set()
         self.reset_ttls: set[int] = set()
+        self.syn_classes: set[int] = set()
+        self.reset_classes: set[int] = set()
         self.retransmissions = 0
         self.repeats: dict[int, Retransmission] = {}
         self.duplicates = 0
@@ -105,6 +107,8 @@ class HalfConnection:
             handshake_ttls=frozenset(self.handshake_ttls),
             data_ttls=frozenset(self.data_ttls),
             reset_ttls=frozenset(self.reset_ttls),
+            syn_classes=frozenset(self.syn_classes),
+            reset_classes=frozenset(self.reset_classes),
             retransmissions=self.retransmissions,
             retransmitted=tuple(self.repeats.values()),
             duplicates=self.duplicates,

@@ -89,6 +89,11 @@ class Connection:
         if len(self._quotes) < MAX_FACTS:
             self._quotes.append((side, seen, sender, quoted))
 
+    def note_class(self, side: int, flags: int, traffic_class: int) -> None:
+        """The traffic class of a SYN or RST that side `side` sent."""
+        half = self.halves[side]
+        (half.reset_classes if flags & RST else half.syn_classes).add(traffic_class)
+
     def _syn(self, side: int, half: HalfConnection, segment: Segment) -> None:
         repeated = half.isn == segment.seq
         half.isn = segment.seq

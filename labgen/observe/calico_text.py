@@ -96,6 +96,8 @@ def _with(peer: PeerReport, key: str, value: str) -> PeerReport:
             state=_WORDS.get(value, peer.state),
             peer_state="Passive" if value == "Passive" else peer.peer_state,
         )
+    if key == "Import withdraws" and (columns := value.split()) and len(columns) == 5:
+        return replace(peer, ignored=int(columns[3]) if columns[3].isdigit() else 0)
     if key == "Last error" and not peer.info:
         return replace(peer, info=value)
     if key == "Routes" and (counts := re.match(r"(\d+) imported,.*?(\d+) exported", value)):

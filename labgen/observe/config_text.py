@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from labgen.facts import CalicoSetting, Daemon, Facts, NeighborConfig, Pool, SpeakerConfig
-from labgen.observe.lines import Line, address, network
+from labgen.observe.lines import Line, address, command_on, network
 
 _SETTINGS = {
     "BGPConfiguration": ("listenPort", "nodeToNodeMeshEnabled", "asNumber"),
@@ -34,12 +34,15 @@ def router(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
     config: SpeakerConfig | None = None
     peers: dict[str, NeighborConfig] = {}
     groups: dict[str, str] = {}
+    # ZebOS prints its lines of access last; FRR never has `line con`.
+    zebos = any(line.text.startswith("line con 0") for line in lines)
     for line in lines:
         words = line.text.split()
         if words[:2] == ["router", "bgp"] and len(words) > 2 and words[2].isdigit():
             if config:
                 yield _finish(config, peers, groups)
-            config, peers, groups = SpeakerConfig(Daemon.FRR, line, asn=int(words[2])), {}, {}
+            config = SpeakerConfig(Daemon.FRR, line, asn=int(words[2]), extended_asn=not zebos)
+            peers, groups = {}, {}
         elif (
             config is not None
             and words
@@ -82,6 +85,8 @@ def _router_line(
         return replace(config, router_id=address(words[2]))
     elif words[:2] == ["bgp", "cluster-id"] and len(words) > 2:
         return replace(config, cluster_id=address(words[2]))
+    elif words[:2] == ["bgp", "extended-asn-cap"]:
+        return replace(config, extended_asn=not no)
     elif words[:3] == ["bgp", "default", "ipv4-unicast"]:
         return replace(config, default_ipv4_unicast=not no)
     return config
@@ -99,6 +104,7 @@ _SWITCHES = {
     "enforce-multihop": "multihop",
     "activate": "activated",
     "route-reflector-client": "reflector_client",
+    "dont-capability-negotiate": "no_capabilities",
 }
 
 
@@ -147,7 +153,18 @@ _BIRD_BGP = re.compile(
 
 
 def bird(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
-    """bird.cfg: one speaker for the file, with a neighbour for each `protocol bgp`."""
+    """Every bird.cfg of a text: prompts tell where one ends and another command begins."""
+    part: list[Line] = []
+    for line in lines:
+        if part and command_on(line) is not None:
+            yield from _one_bird(part)
+            part = []
+        part.append(line)
+    yield from _one_bird(part)
+
+
+def _one_bird(lines: Sequence[Line]) -> Iterator[SpeakerConfig]:
+    """One speaker for the file, with a neighbour for each `protocol bgp`."""
     start = next((ln for ln in lines if _BIRD_BGP.match(ln.text)), None)
     begin = next((ln for ln in lines if re.match(r"\s*router id \S+;", ln.text)), None)
     if start is None and begin is None:

@@ -132,7 +132,17 @@ def _neighbors(value: Mapping[str, Any], place: _Place) -> Iterator[PeerReport]:
             info=f"BFD {bfd}" if bfd else "",
             remote_as=peer.get("remoteAs"),
             local_as=peer.get("localAs"),
+            error=_error(str(peer.get("lastErrorCodeSubcode", ""))),
         )
+
+
+def _error(digits: str) -> tuple[int, int] | None:
+    """FRR prints code and subcode as four hexadecimal digits."""
+    try:
+        number = int(digits, 16)
+    except ValueError:
+        return None
+    return (number >> 8, number & 0xFF)
 
 
 def _table(routes: Mapping[str, Any], place: _Place) -> Iterator[RouteFact]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from labgen.facts import BlockingRule, Counter, Identity, RouteFact, SelfIp, Socket, Unresolved
 from labgen.observe.lines import Line, address, network
 
 _NSTAT = re.compile(r"^(?P<name>(?:Tcp|Ip|Udp|Icmp)\w+)\s+(?P<value>\d+)(?:\s+[\d.]+)?\s*$")
-_TCP_STATES = "LISTEN|ESTAB|ESTABLISHED|SYN-SENT|SYN_SENT|SYN-RECV|SYN_RECV|FIN-WAIT-1|FIN_WAIT1"
+_TCP_STATES = (
+    "LISTEN|ESTABLISHED|ESTAB|SYN-SENT|SYN_SENT|SYN-RECV|SYN_RECV|FIN-WAIT-[12]|FIN_WAIT[12]|LAST-ACK"
+    "|LAST_ACK"
+)
 _SS = re.compile(
     rf"^(?:tcp6?\s+)?(?P<state>{_TCP_STATES})\s+(?P<rq>\d+)\s+(?P<sq>\d+)\s+"
     r"(?P<local>\S+):(?P<port>\d+|bgp)\s+(?P<peer>\S+):(?P<pport>\d+|\*|bgp)\s*(?P<rest>.*)$"
@@ -48,23 +52,32 @@ def counters(lines: Sequence[Line]) -> Iterator[Counter]:
 
 
 def sockets(lines: Iterable[Line]) -> Iterator[Socket]:
-    """`ss -ltnp`, `ss -tin`, `netstat -ltnp`."""
+    """`ss -ltnp`, `ss -tin` (whose second line holds the timers), `netstat -ltnp`."""
+    socket: Socket | None = None
     for line in lines:
         match = _SS.match(line.text) or _NETSTAT.match(line.text)
         if match is None:
+            backoff = re.search(r"^\s.*\bbackoff:(\d+)", line.text)
+            if socket is not None and backoff is not None:
+                socket = replace(socket, backoff=int(backoff[1]))
             continue
+        if socket is not None:
+            yield socket
         process = re.search(r'\(\("([^"]+)"', match["rest"]) or re.search(
             r"\d+/(\S+)", match["rest"]
         )
-        port = match["port"]
-        yield Socket(
+        port, far = match["port"], match["pport"]
+        socket = Socket(
             state="LISTEN" if match["state"] == "LISTEN" else match["state"].replace("_", "-"),
             local_port=179 if port == "bgp" else int(port),
             quote=line,
             peer=address(match["peer"]),
             queued=int(match["sq"]) if match["state"] != "LISTEN" else 0,
             process=process[1] if process else "",
+            peer_port=179 if far == "bgp" else int(far) if far.isdigit() else 0,
         )
+    if socket is not None:
+        yield socket
 
 
 def routes(lines: Iterable[Line]) -> Iterator[RouteFact]:

@@ -29,6 +29,8 @@ _NOTIFICATION = re.compile(
 _FRR: tuple[tuple[Said, re.Pattern[str]], ...] = tuple(
     (said, re.compile(pattern))
     for said, pattern in (
+        # Its reason may be that of an earlier reset: `Down No AFI/SAFI activated for peer`.
+        (Said.DOWN, r"%ADJCHANGE: neighbor " + _IP + r"\S*.* Down No AFI"),
         (Said.NOT_CONFIGURED, _IP + r"\S* connection rejected\b.*not configured"),
         (Said.NOT_CONFIGURED, r"(?i:no such neighbou?r|unconfigured (?:peer|neighbou?r)).*?" + _IP),
         (Said.NO_FAMILY, r"(?:" + _IP + r")?.*(?i:no AF(?:I/SAFI)?(?:'s)? activated)"),

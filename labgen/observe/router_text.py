@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from labgen.evidence import Address
 from labgen.facts import BfdReport, Daemon, Identity, NextHopFact, PeerReport, RouteFact
 from labgen.observe.lines import Line, address, command_on, network
 
@@ -60,6 +61,15 @@ def _summary(line: Line, match: re.Match[str], daemon: Daemon) -> PeerReport:
     )
 
 
+# What FRR writes after `Last reset`: RFC 4271 section 4.5's names of what decides something.
+_ERRORS = {
+    "OPEN Message Error/Bad Peer AS": (2, 2),
+    "OPEN Message Error/Bad BGP Identifier": (2, 3),
+    "OPEN Message Error/Unacceptable Hold Time": (2, 6),
+    "OPEN Message Error/Unsupported Capability": (2, 7),
+    "Hold Timer Expired": (4, 0),
+    "Cease/Maximum Number of Prefixes Reached": (6, 1),
+}
 _POLICY = re.compile(
     r"^\*?(?P<peer>[0-9a-fA-F.:]+)\s+4\s+(?P<asn>\d+)\s.*\s\(Policy\)\s+\(Policy\)"
 )
@@ -113,7 +123,9 @@ def _neighbor_line(peer: PeerReport, line: Line) -> PeerReport:
     if (match := re.match(r"BGP state = (\w+)(?: \((\w+)\))?", text)) is not None:
         return replace(peer, state=match[1], quote=line, peer_state=match[2] or "")
     if (match := re.match(r"Last reset [\w:]+,\s+(?:due to )?(.*)", text)) is not None:
-        return replace(peer, last_reset=match[1])
+        sent = re.match(r"Notification \w+ \(([^)]*)\)", match[1])
+        error = _ERRORS.get(sent[1]) if sent else None
+        return replace(peer, last_reset=match[1], error=error)
     if (match := re.match(r"Local host: (\S+),", text)) is not None:
         return replace(peer, local=address(match[1]))
     if (match := re.match(r"(\d+) accepted prefixes", text)) is not None:
@@ -208,8 +220,10 @@ def installed(lines: Iterable[Line]) -> Iterator[RouteFact]:
 
 
 def bfd(lines: Iterable[Line]) -> Iterator[BfdReport]:
-    """`show bfd peers`: one `Status:` for each peer."""
+    """`show bfd peers`: one `Status:` for each peer; and the block in `show bgp neighbors`."""
     found: re.Match[str] | None = None
+    lines = list(lines)
+    yield from _neighbor_bfd(lines)
     for line in lines:
         start = re.match(r"\s+peer ([0-9a-fA-F.:]+)( multihop)?(?: |$)", line.text)
         found = start or found
@@ -220,6 +234,18 @@ def bfd(lines: Iterable[Line]) -> Iterator[BfdReport]:
                 up = status[1].lower() == "up"
                 yield BfdReport(Daemon.FRR, peer, up, found[2] is not None, line)
             found = None
+
+
+def _neighbor_bfd(lines: Iterable[Line]) -> Iterator[BfdReport]:
+    peer: Address | None = None
+    multihop: bool | None = None
+    for line in lines:
+        if (start := re.match(r"BGP neighbor is ([^\s,]+)", line.text)) is not None:
+            peer, multihop = address(start[1]), None
+        elif (kind := re.match(r"\s+BFD: Type: (\w+) hop", line.text)) is not None:
+            multihop = kind[1] != "single"
+        elif (status := re.match(r"\s+Status: (\w+), Last update", line.text)) is not None and peer:
+            yield BfdReport(Daemon.FRR, peer, status[1] == "Up", multihop, line)
 
 
 def identities(lines: Iterable[Line]) -> Iterator[Identity]:

@@ -148,6 +148,19 @@ def refused_rule(lab: Lab) -> None:
     watch(10)
 
 
+@scenario("tcp-179-refused-stale")
+def refused_stale(lab: Lab) -> None:
+    """A rule on the node resets the session that the BIG-IP dialled: what was learnt is stale."""
+    f5, master = pair(lab)
+    f5.drop("-p", "tcp", "--dport", "179", target="REJECT --reject-with tcp-reset")
+    plain(master)
+    f5.frr(bigip(timers="3 9", top=("bgp graceful-restart",)))
+    f5.established(MASTER)
+    watch(3)
+    master.drop("-p", "tcp", "--dport", "179", target="REJECT --reject-with tcp-reset")
+    watch(11)
+
+
 @scenario("host-unreachable")
 def unreachable(lab: Lab) -> None:
     """Nobody has the peer's address: the BIG-IP was given another one."""

@@ -82,17 +82,48 @@ class Outcome:
             and (c.messages or c.from_client.octets or c.from_server.octets)
         )
 
-    def _now(
-        self, client: Address, kind: Callable[[Conversation], bool]
-    ) -> tuple[Conversation, ...]:
-        """All attempts of a kind, if that is how this end's attempts fail of late.
+    def current(self) -> tuple[Conversation, ...]:
+        """What became of the attempts since the last change, and the session before them.
 
-        A single SYN at the end may be on its way still; it says nothing.
+        Where one end's attempts came to fail in another way (refused, then unanswered), something
+        changed; what the other end met before that is of the past, however seldom it dials.
         """
+        runs = [self._run(client) for client in {c.client.address for c in self.tail}]
+        changed = max((run[0].first.time_ns for run, turned in runs if turned), default=0)
+        kept = [
+            c
+            for run, _ in runs
+            for c in run
+            if c.last.time_ns >= changed or run[-1].last.time_ns >= changed
+        ]
+        if self.last_established in self.tail and self.last_established is not None:
+            kept.append(self.last_established)
+        return tuple(c for c in self.tail if any(c is k for k in kept))
+
+    def _run(self, client: Address) -> tuple[list[Conversation], bool]:
+        """This end's attempts of late that ended alike, and whether others went before them."""
+        mine = self._attempts(client)
+        kind = _kind(mine[-1])
+        start = len(mine)
+        while start and _kind(mine[start - 1]) == kind:
+            start -= 1
+        return mine[start:], start > 0
+
+    def _attempts(self, client: Address) -> list[Conversation]:
+        """A single SYN at the end may be on its way still; it says nothing."""
         mine = [c for c in self.tail if c.client.address == client]
         if len(mine) > 1 and mine[-1].unanswered and len(mine[-1].from_client.syns) == 1:
             mine.pop()
-        return tuple(c for c in mine if kind(c)) if mine and kind(mine[-1]) else ()
+        return mine
+
+    def _now(
+        self, client: Address, kind: Callable[[Conversation], bool]
+    ) -> tuple[Conversation, ...]:
+        """All attempts of a kind, if that is how this end's attempts fail of late."""
+        mine = self._attempts(client)
+        if not mine or not any(mine[-1] is c for c in self.current()):
+            return ()
+        return tuple(c for c in mine if kind(c)) if kind(mine[-1]) else ()
 
 
 def outcome(conversations: tuple[Conversation, ...], capture_end_ns: int = 0) -> Outcome:
@@ -131,7 +162,7 @@ def _closing(last: Conversation, all_: tuple[Conversation, ...], capture_end_ns:
     """
     faults = [n for n in errors(last) if not on_purpose(n)]
     ended_last = capture_end_ns and last.last.time_ns >= capture_end_ns - _TEARDOWN_NS
-    dialled = any(c.first.time_ns > last.last.time_ns for c in all_)
+    dialled = any(c.first.time_ns > end_of(last) for c in all_)
     return bool(ended(last) and not faults and ended_last and not dialled)
 
 
@@ -149,6 +180,14 @@ def ended(conversation: Conversation) -> bool:
     return bool(c.from_client.fin or c.from_server.fin or c.resets)
 
 
+def end_of(conversation: Conversation) -> int:
+    """When the first FIN or RST was sent, else the last packet: who did not hear goes on."""
+    flows = (conversation.from_client, conversation.from_server)
+    closed = [flow.fin.time_ns for flow in flows if flow.fin is not None]
+    closed += [seen.time_ns for _, seen in conversation.resets]
+    return min(closed, default=conversation.last.time_ns)
+
+
 def errors(conversation: Conversation) -> tuple[Notification, ...]:
     """The NOTIFICATIONs that say something is wrong: collisions do not."""
     found = (m.message for m in conversation.notifications)
@@ -157,6 +196,12 @@ def errors(conversation: Conversation) -> tuple[Notification, ...]:
 
 def code(notification: Notification) -> tuple[int, int]:
     return (notification.error_code, notification.error_subcode)
+
+
+def _kind(c: Conversation) -> str:
+    if c.refused:
+        return "refused"
+    return "taken" if c.handshake_complete else "unanswered"
 
 
 def on_purpose(notification: Notification) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from labgen.check.diagnosis.attempts import errors, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
-from labgen.facts import BfdReport, Daemon, LogEvent, PeerReport, Said
+from labgen.facts import BfdReport, Daemon, LogEvent, NeighborConfig, PeerReport, Said
 
 
 def subject_of(scene: Scene, peer: Address | None, node: str) -> str:
@@ -45,7 +45,18 @@ def alive(scene: Scene, peer: Address | None, quote_node: str = "") -> bool:
     pairs = [p for p in scene.pairs if peer in p.ends]
     known = scene.facts.addresses_of(quote_node)
     pairs = [p for p in pairs if not known or p.other(peer) in known] or pairs
-    return bool(pairs) and all(is_up(p) for p in pairs)
+    if not pairs:
+        return log_up(e for e in scene.facts.events if e.peer == peer)
+    return all(is_up(p) for p in pairs)
+
+
+def lives(scene: Scene, event: LogEvent) -> bool:
+    """The session that a log line speaks of came up after it, or is up."""
+    pair = scene.pair_of(event)
+    if pair is not None and (pair.conversations or pair.reports):
+        return is_up(pair)
+    same = [e for e in scene.facts.events if e.quote.file == event.quote.file]
+    return log_up(e for e in same if e.peer == event.peer and e.quote.node == event.quote.node)
 
 
 def is_up(pair: Pair) -> bool:
@@ -54,8 +65,15 @@ def is_up(pair: Pair) -> bool:
         return outcome(pair.conversations, pair.capture_end).alive is not None
     if pair.reports:
         return all(r.established for r in pair.reports)
-    ups = [e for e in pair.events if e.said in (Said.UP, Said.DOWN)]
-    return bool(ups) and ups[-1].said is Said.UP
+    return log_up(pair.events)
+
+
+def log_up(events: Iterable[LogEvent]) -> bool:
+    """The last that each log says of a session is that it came up."""
+    last = {
+        e.quote.file: e.said for e in events if e.said in (Said.UP, Said.DOWN, Said.SESSION_STARTED)
+    }
+    return bool(last) and all(said is Said.UP for said in last.values())
 
 
 def _events(scene: Scene, said: Said) -> list[LogEvent]:
@@ -111,16 +129,42 @@ def _unexpected(scene: Scene) -> Iterator[Cause]:
             for e in _events(scene, Said.UNEXPECTED_CONNECT)
             if (e.peer, e.quote.node) == (peer, node)
         ]
-        if alive(scene, peer, node) or peer is None:
+        if peer is None or lives(scene, lines[-1]):
             continue
         where = _subject_by_reset(scene, peer, node)
         yield decided(
             "bgppeer-missing",
             where,
-            Rank.DAEMON_SAYS,
+            Rank.QUIET if _seeks_another(scene, node) else Rank.DAEMON_SAYS,
             f"BIRD on {node or 'the node'} refuses {peer}: none of its peers has that address.",
             _quotes(lines),
         )
+
+
+def _seeks_another(scene: Scene, node: str) -> bool:
+    """The node's own router peer is an address that nobody has: its BGPPeer names a wrong one."""
+    told = [e for e in scene.facts.events if e.said is Said.UNREACHABLE and e.quote.node == node]
+    shown = [
+        p
+        for p in scene.facts.peers
+        if p.quote.node == node and p.daemon.is_calico and "No route to host" in p.info
+    ]
+    named = {e.peer for e in told if not e.protocol.startswith("Mesh_")}
+    named |= {p.address for p in shown if "esh" not in p.name}
+    asked = {q.target for c in scene.facts.captures for q in c.arp if not q.replies}
+    return bool(named) or bool(asked & _routers_named(scene, node))
+
+
+def _routers_named(scene: Scene, node: str) -> set[Address | None]:
+    """The peers of a node that are no nodes, by its log's protocol names."""
+    return {
+        e.peer
+        for e in scene.facts.events
+        if e.quote.node == node
+        and e.daemon is Daemon.BIRD
+        and e.protocol
+        and not e.protocol.startswith("Mesh_")
+    }
 
 
 def _subject_by_reset(scene: Scene, peer: Address, node: str) -> str:
@@ -135,7 +179,7 @@ def _subject_by_reset(scene: Scene, peer: Address, node: str) -> str:
 
 def _not_configured(scene: Scene) -> Iterator[Cause]:
     for event in {e.peer: e for e in _events(scene, Said.NOT_CONFIGURED)}.values():
-        if alive(scene, event.peer, event.quote.node):
+        if lives(scene, event):
             continue
         yield decided(
             "neighbor-not-configured",
@@ -172,7 +216,7 @@ def _not_activated(scene: Scene) -> Iterator[Cause]:
     for event in {
         e.peer: e for e in _events(scene, Said.NO_FAMILY) if e.daemon is not Daemon.BIRD
     }.values():
-        if not alive(scene, event.peer, event.quote.node) and "lastReset" not in event.quote.text:
+        if not lives(scene, event) and "lastReset" not in event.quote.text:
             yield decided(
                 "address-family-not-activated",
                 subject_of(scene, event.peer, event.quote.node),
@@ -280,7 +324,7 @@ def _next_hop_tracking(scene: Scene) -> Iterator[Cause]:
             yield decided(
                 "ebgp-multihop-missing" if connected else "host-unreachable",
                 subject_of(scene, hop.address, hop.quote.node),
-                Rank.DAEMON_SAYS,
+                Rank.DAEMON_SAYS if connected else Rank.UNANSWERED,
                 f"The router does not dial {hop.address}: its next-hop tracking says invalid"
                 + (", must be connected." if connected else "."),
                 (str(hop.quote),),
@@ -367,7 +411,8 @@ def _bfd_reports(scene: Scene) -> Iterator[Cause]:
     for pair in scene.pairs:
         ours = [b for b in bird if b.peer in pair.ends and _of_pair(scene, b, pair)]
         theirs = [b for b in router if b.peer in pair.ends and _of_pair(scene, b, pair)]
-        if not ours or not theirs or all(b.up for b in (*ours, *theirs)):
+        wanted = _configured(scene, pair)
+        if not (ours or wanted) or not theirs or all(b.up for b in (*ours, *theirs)):
             continue
         kinds = {b.multihop for b in ours if b.multihop is not None}
         kinds |= {b.multihop for b in theirs if b.multihop is not None}
@@ -377,8 +422,24 @@ def _bfd_reports(scene: Scene) -> Iterator[Cause]:
             pair.subject,
             Rank.ROUTES,
             f"Both ends run BFD for each other, and it is not up{why if len(kinds) > 1 else ''}.",
-            tuple(str(b.quote) for b in (*ours[:2], *theirs[:2])),
+            (
+                *(str(b.quote) for b in (*ours[:2], *theirs[:2])),
+                *(str(n.quote) for n in wanted[:1]),
+            ),
         )
+
+
+def _configured(scene: Scene, pair: Pair) -> list[NeighborConfig]:
+    """The node's own configuration asks for BFD with the other end."""
+    return [
+        n
+        for c in scene.facts.configs
+        for n in c.neighbors
+        if c.daemon is Daemon.BIRD
+        and n.bfd
+        and n.address in pair.ends
+        and (pair.other(n.address) in scene.facts.addresses_of(c.quote.node))
+    ]
 
 
 def _of_pair(scene: Scene, report: BfdReport, pair: Pair) -> bool:

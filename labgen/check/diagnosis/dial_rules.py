@@ -56,14 +56,39 @@ def _each_refusal(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
         found = result.refused(pair.other(server))
         if not found:
             continue
-        lines = tuple(
-            at(c.from_server.rsts[0], f"{server} answers a SYN to port {c.server.port} with RST")
-            for c in found[-3:]
-        )
-        yield from _refusing(scene, pair, server, lines)
+        yield from _refusing(scene, pair, server, found)
 
 
-def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...]) -> Iterator[Cause]:
+def _rst_lines(server: Address, found: tuple[Conversation, ...]) -> tuple[str, ...]:
+    return tuple(
+        at(c.from_server.rsts[0], f"{server} answers a SYN to port {c.server.port} with RST")
+        for c in found[-3:]
+    )
+
+
+def _own_kernel(found: tuple[Conversation, ...]) -> bool:
+    """The RSTs echo the SYNs' traffic class, as Linux does where nothing listens.
+
+    netfilter's `reject with tcp reset` sends class 0 whatever it answers (measured, Linux 6.18);
+    BGP speakers send their SYNs with class 0xc0.
+    """
+    syns = frozenset(x for c in found for x in c.from_client.syn_classes)
+    resets = frozenset(x for c in found for x in c.from_server.reset_classes)
+    return bool(resets) and 0 not in resets and resets <= syns
+
+
+def _dials_meanwhile(pair: Pair, server: Address, found: tuple[Conversation, ...]) -> bool:
+    """The refusing host's own daemon dials before and after it refuses: it runs, with a peer."""
+    own = [c for c in pair.conversations if c.client.address == server]
+    times = [c.first.time_ns for c in found]
+    before = [c for c in own if c.first.time_ns < max(times)]
+    return bool(before) and max(c.last.time_ns for c in own) > min(times)
+
+
+def _refusing(
+    scene: Scene, pair: Pair, server: Address, found: tuple[Conversation, ...]
+) -> Iterator[Cause]:
+    lines = _rst_lines(server, found)
     subject = pair.subject
     ports = tuple(port_evidence(scene, server))
     if ports:
@@ -85,17 +110,30 @@ def _refusing(scene: Scene, pair: Pair, server: Address, lines: tuple[str, ...])
             (*silent, *lines),
         )
         return
+    calico = scene.role(server) is Role.CALICO
     listening = [
         s
         for s in scene.facts.sockets
         if s.state == "LISTEN" and s.local_port == _BGP and _is_on(scene, s, server)
     ]
     rules = [str(r.quote) for r in scene.facts.rules if r.refuses and r.protocol == "tcp"]
+    unheard = calico and not listening and _own_kernel(found)
+    if unheard and _dials_meanwhile(pair, server, found):
+        yield decided(
+            "listen-port-changed",
+            subject,
+            Rank.LISTENER,
+            f"The kernel of {scene.name(server)} itself refuses port 179 (its RST has the SYN's "
+            "traffic class, a packet filter's has not), while BIRD there runs and dials: it "
+            "listens on another port.",
+            lines,
+        )
+        return
     text = f"{scene.name(server)} refuses connections to port 179."
     if listening:
         text += " A daemon listens there, so a packet filter answers in its place."
     proof = (*lines, *(str(s.quote) for s in listening), *rules)
-    if scene.role(server) is not Role.CALICO or listening or rules:
+    if not calico or listening or rules:
         yield decided("tcp-179-refused", subject, Rank.REFUSED, text, proof)
         return
     decides = "ss -ltnp on the node, or calicoctl get bgpconfiguration -o yaml (listenPort)"
@@ -157,12 +195,16 @@ def _runs_without_peers(scene: Scene, server: Address) -> tuple[str, ...]:
         mine = config.router_id == server or len(configs) == 1
         if mine and not config.neighbors:
             return (f"{config.quote} (no protocol bgp)",)
-    nodes = {e.quote.file for e in facts.events if e.daemon is Daemon.BIRD}
-    if len(nodes) != 1 or configs or any(r.daemon is Daemon.BIRD for r in facts.peers):
+    if configs or any(r.daemon is Daemon.BIRD for r in facts.peers):
         return ()
-    sessions = [e for e in facts.events if e.daemon is Daemon.BIRD and (e.protocol or e.peer)]
+    busy = {
+        (e.quote.file, e.quote.node)
+        for e in facts.events
+        if e.daemon is Daemon.BIRD and (e.protocol or e.peer)
+    }
     started = [e for e in facts.events if e.said is Said.STARTED]
-    return tuple(str(e.quote) for e in started[:1]) if not sessions else ()
+    idle = [e for e in started if (e.quote.file, e.quote.node) not in busy]
+    return tuple(str(e.quote) for e in idle[:1])
 
 
 def _is_on(scene: Scene, socket: Socket, address: Address) -> bool:

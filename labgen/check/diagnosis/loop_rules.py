@@ -122,7 +122,16 @@ def _meshed(scene: Scene, node: Address) -> bool:
         mesh = node in pair.ends and scene.role(pair.other(node)) is Role.CALICO
         if mesh and not pair.conversations and is_up(pair):
             return True
+    names = scene.facts.nodes_of(node)
     listed = [p for p in scene.facts.peers if p.daemon.is_calico]
+    mine = [p for p in listed if p.quote.node in names]
     if listed:
-        return any("esh" in p.name for p in listed)
-    return any(e.protocol.startswith("Mesh_") for e in scene.facts.events)
+        return any("esh" in p.name for p in mine or listed)
+    spoken: dict[tuple[str, str], bool] = {}
+    for event in scene.facts.events:
+        if event.daemon is Daemon.BIRD and event.protocol:
+            key = (event.quote.file, event.quote.node)
+            mesh = event.protocol.startswith("Mesh_")
+            spoken[key] = spoken.get(key, False) or mesh
+    known = [mesh for (_, of), mesh in spoken.items() if of in names]
+    return any(known) if known else bool(spoken) and all(spoken.values())

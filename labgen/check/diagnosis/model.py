@@ -28,6 +28,7 @@ class Rank(IntEnum):
     QUIET = 8
     ROUTES = 9  # the session is up, and routes or traffic are wrong
     MASKED = 10  # a fault that does no harm at the moment
+    CONSEQUENCE = 11  # what another cause brings about
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,16 @@ def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
             merged[key] = replace(
                 first, evidence=tuple(dict.fromkeys((*first.evidence, *cause.evidence)))[:12]
             )
-    settled = {c.subject for c in merged.values() if c.confidence is Confidence.DECIDED}
+    settled = {
+        c.subject
+        for c in merged.values()
+        if c.confidence is Confidence.DECIDED and c.rank < Rank.MASKED
+    }
     return tuple(
         c for c in merged.values() if c.confidence is Confidence.DECIDED or c.subject not in settled
     )
 
 
-def _key(cause: Cause) -> tuple[bool, int]:
+def _key(cause: Cause) -> tuple[bool, bool, int]:
     """A masked fault never stands before one that does harm, nor a possible before a decided."""
-    return (cause.confidence is Confidence.POSSIBLE, cause.rank)
+    return (cause.rank >= Rank.MASKED, cause.confidence is Confidence.POSSIBLE, cause.rank)

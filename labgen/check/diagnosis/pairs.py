@@ -70,6 +70,13 @@ class Scene:
         """`BIG-IP 10.1.20.5`: an end as explanations call it."""
         return f"{self.role(address).value} {address}"
 
+    def pair_of(self, said: LogEvent | PeerReport) -> Pair | None:
+        """The pair that a daemon's words were found to be about."""
+        for pair in self.pairs:
+            if any(said is one for one in (*pair.reports, *pair.events)):
+                return pair
+        return None
+
     def pair(self, one: Address, two: Address) -> Pair | None:
         return next((p for p in self.pairs if set(p.ends) == {one, two}), None)
 
@@ -120,22 +127,33 @@ class _Locals:
         for report in facts.peers:
             if report.local is not None and report.quote.node:
                 self._known.setdefault(report.quote.node, []).append(report.local)
+        self._sure = {i.address for i in facts.identities if i.daemon is None}
         self._ends = [s.addresses for c in facts.captures for s in c.sessions]
+
+    def _contested(self, node: str, peer: Address | None, daemon: Daemon) -> bool:
+        """Several nodes' files speak of this peer: which of them is on the wire is not known."""
+        events = self._facts.events
+        return any(
+            e.peer == peer and e.quote.node != node and e.daemon.is_calico == daemon.is_calico
+            for e in events
+        )
 
     def of(self, node: str, peer: Address | None, daemon: Daemon) -> Address | None:
         """The address of the end that speaks, given whom it speaks of."""
         wanted = Role.CALICO if daemon.is_calico else Role.ROUTER
         talking = [a for ends in self._ends if peer in ends for a in ends if a != peer]
-        for address in self._known.get(node, ()):
+        known = [a for a in self._known.get(node, ()) if a != peer]
+        for address in known:
             if address in talking or not talking:
                 return address
+        if known and known[0] in self._sure:
+            return known[0]  # the capture shows the peer with others, not this session
         named = [a for a in talking if str(a) in node]
         if named:
             return named[0]
-        fitting = [a for a in talking if self._roles.get(a) in (wanted, None)] or talking
-        if len(set(fitting)) == 1:
+        fitting = [a for a in talking if self._roles.get(a) in (wanted, None)]
+        if len(set(fitting)) == 1 and not self._contested(node, peer, daemon):
             return fitting[0]
-        known = self._known.get(node, ())
         return known[0] if known else None
 
 

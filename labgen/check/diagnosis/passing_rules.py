@@ -97,8 +97,9 @@ def no_mesh(scene: Scene, ups: list[Up]) -> Iterator[Cause]:
         }
         if len(mine) < 2:
             continue
-        blind = [n for n in mine if not _hears(scene, ups, mine, n)]
-        if len(blind) < 2 or _mesh_in_texts(scene, blind):
+        meshed = _mesh_in_texts(scene)
+        blind = [n for n in mine if n not in meshed and not _hears(scene, ups, mine, n)]
+        if len(blind) < 2:
             continue
         proof = _no_peers_in_texts(scene)
         if not proof:
@@ -130,14 +131,14 @@ def _hears(scene: Scene, ups: list[Up], mine: dict[Address, Up], node: Address) 
     return not foreign or any(has_otherwise(scene, ups, node, node, p) for p in foreign)
 
 
-def _mesh_in_texts(scene: Scene, nodes: list[Address]) -> bool:
-    """The nodes peer with each other now. A log tells of the past: it counts where nothing else."""
+def _mesh_in_texts(scene: Scene) -> set[Address | None]:
+    """Whom the nodes peer with now. A log tells of the past: it counts where nothing else does."""
     named = {p.address for p in scene.facts.peers if p.daemon.is_calico}
     if not named:
         named = {e.peer for e in scene.facts.events if e.daemon is Daemon.BIRD}
         birds = [c for c in scene.facts.configs if c.daemon is Daemon.BIRD]
         named |= {n.address for c in birds for n in c.neighbors}
-    return bool(named & set(nodes))
+    return {address for address in named if address is None or scene.role(address) is Role.CALICO}
 
 
 def _no_peers_in_texts(scene: Scene) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from labgen.check.diagnosis.attempts import outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
-from labgen.facts import LogEvent, PeerReport, Said, SpeakerConfig
+from labgen.facts import Daemon, LogEvent, PeerReport, Said, SpeakerConfig
 
 _ARP_TRIES = 2
 
@@ -25,7 +25,7 @@ def unresolved(scene: Scene) -> Iterator[Cause]:
             if question.replies or question.requests < _ARP_TRIES:
                 continue
             if question.target in wanted or _knows_no_better(scene, question):
-                yield _no_arp(question, asked_for=question.target in wanted)
+                yield _no_arp(scene, question, asked_for=question.target in wanted)
 
 
 def _knows_no_better(scene: Scene, question: ArpQuestion) -> bool:
@@ -33,7 +33,7 @@ def _knows_no_better(scene: Scene, question: ArpQuestion) -> bool:
     return not scene.pairs and question.sender != question.target
 
 
-def _no_arp(question: ArpQuestion, *, asked_for: bool) -> Cause:
+def _no_arp(scene: Scene, question: ArpQuestion, *, asked_for: bool) -> Cause:
     ends = sorted((question.sender, question.target), key=lambda a: a.packed)
     subject = f"{ends[0]} ↔ {ends[1]}"
     text = (
@@ -42,7 +42,8 @@ def _no_arp(question: ArpQuestion, *, asked_for: bool) -> Cause:
     )
     line = (at(question.last, f"ARP who-has {question.target} tell {question.sender}, unanswered"),)
     if asked_for:
-        return decided("host-unreachable", subject, Rank.UNANSWERED, text, line)
+        rank = Rank.QUIET if _rejects(scene, question.sender) else Rank.UNANSWERED
+        return decided("host-unreachable", subject, rank, text, line)
     return possible(
         "host-unreachable",
         subject,
@@ -50,6 +51,13 @@ def _no_arp(question: ArpQuestion, *, asked_for: bool) -> Cause:
         text,
         line,
         "which address the BGPPeer or neighbor names",
+    )
+
+
+def _rejects(scene: Scene, end: Address) -> bool:
+    """It resets somebody who does dial: that it looks for another address is why."""
+    return scene.role(end) is Role.ROUTER and any(
+        outcome(p.conversations, p.capture_end).reset_by(end) for p in scene.pairs if end in p.ends
     )
 
 
@@ -136,6 +144,7 @@ def silence(scene: Scene) -> Iterator[Cause]:
     facts = scene.facts
     waiting = [p for p in facts.peers if _waits(p)]
     if any(p.conversations for p in scene.pairs):
+        yield from _never_dialled(scene)
         return
     if waiting:
         yield possible(
@@ -153,6 +162,27 @@ def silence(scene: Scene) -> Iterator[Cause]:
             Rank.QUIET,
             "Both daemons run, no session comes up, and not one SYN is in the capture.",
             quiet,
+            "birdc show protocols (Passive) and the neighbor's `passive` on the router",
+        )
+
+
+def _never_dialled(scene: Scene) -> Iterator[Cause]:
+    """BIRD has a peer whose other sessions are in the capture, and this one was never tried."""
+    seen = {end for p in scene.pairs if p.conversations for end in p.ends}
+    last: dict[tuple[str, str, Address], LogEvent] = {}
+    for event in scene.facts.events:
+        if event.daemon is Daemon.BIRD and event.peer in seen and event.peer is not None:
+            last[event.quote.file, event.quote.node, event.peer] = event
+    for (_, node, peer), event in last.items():
+        pair = scene.pair_of(event)
+        if event.said is not Said.SESSION_STARTED or (pair is not None and pair.conversations):
+            continue
+        yield possible(
+            "both-passive",
+            f"{node or 'node'} ↔ {peer}",
+            Rank.QUIET,
+            f"BIRD has started its peer {peer}, and no SYN of that session is in the capture.",
+            (str(event.quote),),
             "birdc show protocols (Passive) and the neighbor's `passive` on the router",
         )
 

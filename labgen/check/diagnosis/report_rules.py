@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labgen.check.diagnosis.daemon_rules import alive, subject_of
+from labgen.check.diagnosis.attempts import end_of, outcome
+from labgen.check.diagnosis.daemon_rules import is_up, lives, subject_of
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
-from labgen.check.diagnosis.pairs import Scene
+from labgen.check.diagnosis.pairs import Pair, Role, Scene
 from labgen.evidence import Address
 from labgen.facts import Daemon, LogEvent, PeerReport, Said
 
@@ -18,6 +19,7 @@ _BY_CODE = {
     (4, 0): "hold-timer-expired",
     (6, 1): "maximum-prefix",
 }
+_STRONG = {*_BY_CODE.values(), "port-179-taken", "bfd-mismatch"}
 _BY_INFO = (
     ("Bad peer AS", "wrong-remote-as"),
     ("Bad BGP identifier", "duplicate-router-id"),
@@ -46,19 +48,55 @@ _SAYS_NOTHING = {
 def causes(scene: Scene) -> Iterator[Cause]:
     """Causes for sessions that are down, from what the daemons print of them."""
     for event in scene.facts.events:
-        if not _seen_on_wire(scene, event.peer) and not alive(scene, event.peer, event.quote.node):
+        if lives(scene, event):
+            continue
+        if not _seen_on_wire(scene, event):
             yield from _event(scene, event)
     yield from _stale(scene)
     for report in scene.facts.peers:
-        if not report.established and not _seen_on_wire(scene, report.address):
+        if not report.established and not _seen_on_wire(scene, report):
             yield from _report(scene, report)
 
 
-def _seen_on_wire(scene: Scene, peer: Address | None) -> bool:
-    """The capture tells more of this peer than its daemon's last words (evidence priority)."""
-    if peer is None:
-        return any(p.conversations for p in scene.pairs)
-    return any(p.conversations for p in scene.pairs if peer in p.ends)
+def before_capture(scene: Scene) -> Iterator[Cause]:
+    """What the daemons say of a session that failed before the capture began: last words first."""
+    for pair in scene.pairs:
+        if not pair.conversations or is_up(pair):
+            continue
+        for report in pair.reports:
+            where = subject_of(scene, report.address, report.quote.node)
+            for cause in _report(scene, report):
+                if cause.fault.name in _STRONG and cause.subject == where:
+                    yield cause
+        for event in _last_words(pair):
+            yield from _event(scene, event)
+
+
+def _last_words(pair: Pair) -> Iterator[LogEvent]:
+    """Each log's last NOTIFICATION of a session that did not come up again after it."""
+    last: dict[str, LogEvent] = {}
+    for event in pair.events:
+        if event.said is Said.UP:
+            last.pop(event.quote.file, None)
+        elif event.error in _BY_CODE or event.said in _BY_SAID:
+            last[event.quote.file] = event
+    yield from last.values()
+
+
+def _seen_on_wire(scene: Scene, said: LogEvent | PeerReport) -> bool:
+    """The capture tells more of this pair than its daemon's last words (evidence priority)."""
+    pair = scene.pair_of(said)
+    if pair is not None:
+        return bool(pair.conversations)
+    peer = said.peer if isinstance(said, LogEvent) else said.address
+    wanted = Role.CALICO if said.daemon.is_calico else Role.ROUTER
+    return any(
+        p.conversations
+        and (
+            peer is None or (peer in p.ends and scene.role(p.other(peer)) in (wanted, Role.UNKNOWN))
+        )
+        for p in scene.pairs
+    )
 
 
 def _event(scene: Scene, event: LogEvent) -> Iterator[Cause]:
@@ -68,9 +106,9 @@ def _event(scene: Scene, event: LogEvent) -> Iterator[Cause]:
     if name == "wrong-remote-as" and "23456" in event.quote.text:
         name = "four-octet-as"
     if name:
-        yield decided(
-            name, where, Rank.NOTIFICATION, f"{event.daemon.value} logs: {event.said.value}.", line
-        )
+        # Who saw AS_TRANS in the OPEN tells more than who was told `Bad Peer AS`.
+        rank = Rank.DAEMON_SAYS if name == "four-octet-as" else Rank.NOTIFICATION
+        yield decided(name, where, rank, f"{event.daemon.value} logs: {event.said.value}.", line)
     elif event.error in ((6, 0), (6, 10)):
         yield possible(
             "bfd-mismatch",
@@ -129,6 +167,11 @@ def _report(scene: Scene, report: PeerReport) -> Iterator[Cause]:
         if words in report.info:
             yield decided(name, where, Rank.NOTIFICATION, f"{text}.", line)
             return
+    if report.error in _BY_CODE and not report.daemon.is_calico:
+        yield decided(
+            _BY_CODE[report.error], where, Rank.NOTIFICATION, f"{text}: {report.last_reset}.", line
+        )
+        return
     yield from (_stated(report, where, text, line) or _silent(scene, report, where, text, line))
 
 
@@ -145,7 +188,7 @@ def _stated(report: PeerReport, where: str, text: str, line: tuple[str, ...]) ->
         return (decided("tcp-179-refused", where, Rank.REFUSED, f"{text}.", line),)
     if "No route to host" in info:
         return (decided("host-unreachable", where, Rank.UNANSWERED, f"{text}.", line),)
-    if "Connection reset" in info:
+    if "Connection reset" in info or "Connection closed" in info:
         return tuple(_rejected(report.daemon, report.address, where, line))
     return ()
 
@@ -251,20 +294,21 @@ def _stale(scene: Scene) -> Iterator[Cause]:
     routes = [r for r in scene.facts.routes if r.stale]
     gone = [p for p in scene.facts.peers if "NSF" in p.peer_state and not p.established]
     for peer in sorted({p.address for p in gone if p.address}, key=str):
-        lines = tuple(str(p.quote) for p in gone if p.address == peer)[:3]
+        mine = [p for p in gone if p.address == peer]
+        lines = tuple(str(p.quote) for p in mine)[:3]
         yield decided(
             "graceful-restart-stale",
-            subject_of(scene, peer, gone[0].quote.node),
-            Rank.SILENT,
+            subject_of(scene, peer, mine[0].quote.node),
+            _stale_rank(scene, peer),
             f"{peer} is gone, and its routes are kept until its restart time is over.",
             (*lines, *(str(r.quote) for r in routes[:3])),
         )
     if routes and not gone:
-        hop = next((r.next_hop for r in routes if r.next_hop), None)
+        hop = next((r.peer or r.next_hop for r in routes if r.peer or r.next_hop), None)
         yield decided(
             "graceful-restart-stale",
             subject_of(scene, hop, routes[0].quote.node),
-            Rank.SILENT,
+            _stale_rank(scene, hop),
             "The table keeps stale routes of a peer that is gone.",
             tuple(str(r.quote) for r in routes[:4]),
         )
@@ -272,11 +316,31 @@ def _stale(scene: Scene) -> Iterator[Cause]:
         e for e in scene.facts.events if e.said is Said.DOWN and "NSF peer closed" in e.quote.text
     ]
     for event in closed:
-        if not gone and not routes and not alive(scene, event.peer, event.quote.node):
+        if not gone and not routes and not lives(scene, event):
             yield decided(
                 "graceful-restart-stale",
                 subject_of(scene, event.peer, event.quote.node),
-                Rank.SILENT,
+                _stale_rank(scene, event.peer),
                 f"{event.peer} went without a NOTIFICATION, and its routes are kept as stale.",
                 (str(event.quote),),
             )
+
+
+def _stale_rank(scene: Scene, peer: Address | None) -> Rank:
+    """A peer whose daemon goes on dialling did not die: why it does not come back is the cause."""
+    pairs = [p for p in scene.pairs if peer in p.ends and peer is not None]
+    for pair in pairs:
+        last = outcome(pair.conversations, pair.capture_end).last_established
+        since = end_of(last) if last is not None else 0
+        dials = any(
+            c.client.address == peer and c.first.time_ns > since for c in pair.conversations
+        )
+        trying = any(r.address != peer and _tries(r) for r in pair.reports)
+        if dials or trying:
+            return Rank.CONSEQUENCE
+    return Rank.SILENT
+
+
+def _tries(report: PeerReport) -> bool:
+    """The peer's own daemon is there and says why it does not come up."""
+    return not report.established and report.info.startswith(("Socket:", "Error:", "Received:"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from labgen.bgp.conversation import Conversation, FlowFacts
-from labgen.check.diagnosis.attempts import Outcome, errors
+from labgen.check.diagnosis.attempts import Outcome, errors, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
@@ -50,6 +50,7 @@ def _stall(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cau
             yield _gtsm(scene, pair, conversation, address)
             return
     yield from _mute(scene, pair, conversation)
+    yield from _unheard(scene, pair, conversation)
 
 
 def _not_heard(flow: FlowFacts) -> bool:
@@ -84,6 +85,46 @@ def _gtsm(scene: Scene, pair: Pair, conversation: Conversation, address: Address
         f"{max(flow.data_ttls)}: TTL security is on at {address} only.",
         tuple(lines),
     )
+
+
+def _unheard(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
+    """An end repeats its OPEN in vain; the capture began too late to show what the other sent."""
+    if conversation.start_seen:
+        return
+    for address in pair.ends:
+        flow, other = conversation.of(address), conversation.of(pair.other(address))
+        if not (_not_heard(flow) and _low(flow)) or other.octets:
+            continue
+        lines = [
+            at(r.last, f"{address} sent the same {r.length} octets {r.times + 1} times")
+            for r in flow.retransmitted[:2]
+        ]
+        counted = [
+            str(c.quote)
+            for c in scene.facts.counters
+            if c.name == "TcpExtTCPMinTTLDrop" and c.value > 0
+        ]
+        strict = [
+            str(n.quote)
+            for c in scene.facts.configs
+            for n in c.neighbors
+            if n.ttl_security and n.address == address
+        ]
+        text = (
+            f"{scene.name(pair.other(address))} took the connection and does not acknowledge what "
+            f"{address} sends with TTL {max(flow.data_ttls)}."
+        )
+        if counted or strict:
+            proof = (*lines, *counted, *strict)
+            yield decided("ttl-security-one-sided", pair.subject, Rank.SILENT, text, proof)
+            return
+        decides = f"nstat -az TcpExtTCPMinTTLDrop on {pair.other(address)}, and its packet filter"
+        yield possible(
+            "ttl-security-one-sided", pair.subject, Rank.SILENT, text, tuple(lines), decides
+        )
+        yield possible(
+            "tcp-179-filtered", pair.subject, Rank.UNANSWERED, text, tuple(lines), decides
+        )
 
 
 def _mute(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
@@ -126,6 +167,15 @@ def reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
                 lines,
                 "BIRD's log (`Unexpected connect from unknown address`) or calicoctl get bgppeer",
             )
+        elif (sought := _seeks(scene, address)) is not None:
+            yield decided(
+                "neighbor-not-configured",
+                pair.subject,
+                Rank.RESET,
+                f"{scene.name(address)} resets {other} after the OPEN, and looks for a neighbor "
+                "that nobody is: it is configured for another address.",
+                (*lines, sought),
+            )
         else:
             yield possible(
                 "neighbor-not-configured",
@@ -139,8 +189,33 @@ def reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
             )
 
 
-def icmp(pair: Pair, tail: tuple[Conversation, ...]) -> Iterator[Cause]:
+def _seeks(scene: Scene, router: Address) -> str | None:
+    """The router asks by ARP, in vain, for an address that nobody in the bundle has."""
+    known = {
+        end
+        for p in scene.pairs
+        if any(c.from_server.segments for c in p.conversations)
+        for end in p.ends
+    }
+    for capture in scene.facts.captures:
+        for q in capture.arp:
+            if q.sender == router and not q.replies and q.requests > 1 and q.target not in known:
+                return at(q.last, f"ARP who-has {q.target} tell {router}, unanswered")
+    for pair in scene.pairs:
+        for c in pair.conversations:
+            far = c.server.address
+            if c.client.address == router and far not in known and c.icmp_errors:
+                return at(c.icmp_errors[0].seen, f"{far} is unreachable for {router}")
+    return None
+
+
+def icmp(scene: Scene, pair: Pair, tail: tuple[Conversation, ...]) -> Iterator[Cause]:
     for conversation in tail:
+        rejects = any(
+            outcome(p.conversations, p.capture_end).reset_by(conversation.client.address)
+            for p in scene.pairs
+            if p is not pair and conversation.client.address in p.ends
+        )
         for error in conversation.icmp_errors:
             if (
                 error.type in (1, 3)
@@ -150,7 +225,7 @@ def icmp(pair: Pair, tail: tuple[Conversation, ...]) -> Iterator[Cause]:
                 yield decided(
                     "host-unreachable",
                     pair.subject,
-                    Rank.UNANSWERED,
+                    Rank.QUIET if rejects else Rank.UNANSWERED,
                     f"{error.sender} answers the connection attempt with ICMP {error.name}.",
                     (at(error.seen, f"ICMP {error.name} from {error.sender}"),),
                 )

@@ -19,6 +19,7 @@ from labgen.check.diagnosis.pairs import Pair, Scene, at
 from labgen.evidence import Address
 
 AS_TRANS = 23456  # RFC 6793 section 9
+_RESET = (6, 4)  # Administrative Reset: the session is meant to come back at once
 _LARGE = 576  # octets: above what OPEN and KEEPALIVE need, below any full-sized segment
 
 
@@ -30,11 +31,11 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
         if scene.history:
             yield from _flaps(scene, pair, result)
         return
-    yield from _notifications(scene, pair, result.tail)
+    yield from _notifications(scene, pair, result.current())
     yield from _died(scene, pair, result)
     yield from stall_rules.stalled(scene, pair, result)
     yield from stall_rules.reset(scene, pair, result)
-    yield from stall_rules.icmp(pair, result.tail)
+    yield from stall_rules.icmp(scene, pair, result.current())
 
 
 def _flaps(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
@@ -121,7 +122,7 @@ def _notification(
             f"{scene.name(sender)} refused a message of {receiver}: {body.name}.",
             (shown,),
         )
-    elif on_purpose(body) and not _dialled_since(pair, message):
+    elif on_purpose(body) and number != _RESET and not _dialled_since(pair, message):
         yield decided(
             "administrative-shutdown",
             pair.subject,
