@@ -17,7 +17,7 @@ from labgen.rehearsal.actions import Actor, Faults, Lab
 from labgen.rehearsal.calls import Texts, words
 from labgen.rehearsal.judging import conditions, reach
 from labgen.rehearsal.observing import Look
-from labgen.rehearsal.outages import BgpEvent, Loss, Path, Window, events_of, losses
+from labgen.rehearsal.outages import BgpEvent, Gap, Loss, Path, Window, events_of, losses
 from labgen.rehearsal.probing import DECIDED_SECONDS
 from labgen.rehearsal.result import Outcome, StageResult
 from labgen.rehearsal.targets import Places
@@ -177,7 +177,7 @@ def _thresholds(spec: Spec, stage: Stage, costs: Sequence[Loss]) -> list[Finding
             longest = loss.longest.milliseconds if loss.longest else 0.0
             found.append(_limited("max-gap", loss, longest <= gap * 1000,
                                   f"no gap longer than {gap * 1000:g} ms",
-                                  f"{longest:.0f} ms"))  # fmt: skip
+                                  _told(loss.longest)))  # fmt: skip
         most = _limit("max_lost", stage, probe)
         if most is not None:
             found.append(_limited("max-lost", loss, loss.lost <= most,
@@ -190,6 +190,14 @@ def _limit(name: str, stage: Thresholds, probe: Thresholds) -> float | None:
     own: float | None = getattr(stage, name)
     other: float | None = getattr(probe, name)
     return other if own is None else own
+
+
+def _told(gap: Gap | None) -> str:
+    """A gap, after which action it began, and what explains it."""
+    if gap is None:
+        return "no gap"
+    why = f"; {gap.explained.text}" if gap.explained else "; no BGP event near"
+    return f"{gap.milliseconds:.0f} ms, began {gap.after_ms:.0f} ms after {gap.action}{why}"
 
 
 def _limited(check: str, loss: Loss, ok: bool, expected: str, observed: str) -> Finding:
