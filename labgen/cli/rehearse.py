@@ -33,7 +33,6 @@ def rehearse(
 
     Example: labgen rehearse topologies/two-clusters --html report.html
     """
-    from labgen.lab.destroy import destroy
     from labgen.lab.files import write_atomically
     from labgen.rehearsal.rehearse import chosen
     from labgen.rehearsal.rehearse import rehearse as play
@@ -47,9 +46,7 @@ def rehearse(
     stages = chosen(opened.loaded.spec, only=only, first=first)
     engine = runtime()
     with ProgressLine(f"rehearse {opened.name}") as line:
-        if fresh:
-            destroy(opened.name, runtime=engine, directory=opened.lab_directory, cleanup=True)
-        result = play(opened, engine, stages, tell=line.tell, progress=line.event)
+        result = play(opened, engine, stages, fresh=fresh, tell=line.tell, progress=line.event)
     if junit is not None:
         write_atomically(Path(junit), report.junit(result).encode())
     if html is not None:

@@ -17,7 +17,7 @@ from labgen.capture import sniffing
 from labgen.errors import HostError, LabError, LabgenError
 from labgen.lab import content_files, files, naming
 from labgen.lab.destroy import remove_containers
-from labgen.lab.lock import locked
+from labgen.lab.lock import locked, refuse_rehearsed
 from labgen.lab.progress import Event, Step, silent
 from labgen.plan import Role
 from labgen.runtime import wiring
@@ -75,6 +75,7 @@ def deploy(
     _require_containers(plan)
     place = naming.Place(plan.name, directory.resolve() / topology_file.name, _owner())
     work = _Deploy(plan, artefacts, place, runtime, progress)
+    refuse_rehearsed(place.directory)
     refused = work.elsewhere(work.existing())  # before anything is written or built
     if refused is not None:
         raise refused

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from labgen.errors import LabError, LabgenError
 from labgen.lab import files, naming
-from labgen.lab.lock import locked
+from labgen.lab.lock import locked, refuse_rehearsed
 from labgen.lab.progress import Event, Step, silent
 from labgen.lab.wait import wait_until
 
@@ -43,6 +43,8 @@ def destroy(
     """
     there = runtime.containers({naming.LAB: lab})
     directory = directory or _directory(there)
+    if directory is not None:
+        refuse_rehearsed(directory)
     if directory is None or not directory.is_dir():
         return _remove(lab, runtime, progress, quiet=0.0 if there else IN_FLIGHT_SECONDS / 4)
     with locked(directory, f"destroy of {lab}") as killed:
@@ -59,8 +61,14 @@ def destroy_all(
 ) -> tuple[str, ...]:
     """Every lab that labgen deployed on this engine; returns the names of the labs."""
     names = sorted({c.labels[naming.LAB] for c in runtime.containers({naming.LAB: None})})
+    problems = []
     for lab in names:
-        destroy(lab, runtime=runtime, cleanup=cleanup, progress=progress)
+        try:
+            destroy(lab, runtime=runtime, cleanup=cleanup, progress=progress)
+        except LabError as error:  # one that is busy does not save the others
+            problems.append(error)
+    if problems:
+        raise LabError("; ".join(p.message for p in problems), hint=problems[0].hint)
     return tuple(names)
 
 

@@ -14,6 +14,7 @@ from labgen.errors import InputError, LabError
 from labgen.lab import fault_steps, faults, files
 from labgen.lab.fault_blocks import Target
 from labgen.lab.fault_steps import Injection, Run
+from labgen.lab.lock import locked
 from labgen.lab.wait import wait_until
 
 DIRECTORY = "faults"
@@ -32,28 +33,32 @@ def inject(name: str, target: Target, lab_directory: Path, run: Run) -> fault_st
     """
     plan = faults.plan_of(name, target)
     record = _record(lab_directory, plan.name)
-    if record.exists():
-        raise LabError(f"the fault {plan.name} is in the lab already", hint="labgen fault heal LAB")
-    injection = fault_steps.prepare(plan, run)
-    files.write_atomically(record, injection.to_json().encode())
-    try:
-        fault_steps.inject(plan, injection, run, _wait)
-    except Exception:
-        record.unlink(missing_ok=True)
-        raise
+    with locked(lab_directory, f"fault inject {plan.name}"):
+        if record.exists():
+            raise LabError(
+                f"the fault {plan.name} is in the lab already", hint="labgen fault heal LAB"
+            )
+        injection = fault_steps.prepare(plan, run)
+        files.write_atomically(record, injection.to_json().encode())
+        try:
+            fault_steps.inject(plan, injection, run, _wait)
+        except Exception:
+            record.unlink(missing_ok=True)
+            raise
     return plan
 
 
 def heal(name: str | None, target: Target, lab_directory: Path, run: Run) -> tuple[str, ...]:
     """Take out one fault, or all, the youngest first; returns their names. Raises LabError."""
-    there = {injection.name: injection for injection in injected(lab_directory)}
-    wanted = list(reversed(there)) if name is None else [faults.plan_of(name, target).name]
-    for one in wanted:
-        if one not in there:
-            known = ", ".join(there) or "none"
-            raise InputError(f"the fault {one} is not in the lab", hint=f"injected: {known}")
-        fault_steps.heal(faults.plan_of(one, target), there[one], run, _wait)
-        _record(lab_directory, one).unlink(missing_ok=True)
+    with locked(lab_directory, f"fault heal {name or 'all'}"):
+        there = {injection.name: injection for injection in injected(lab_directory)}
+        wanted = list(reversed(there)) if name is None else [faults.plan_of(name, target).name]
+        for one in wanted:
+            if one not in there:
+                known = ", ".join(there) or "none"
+                raise InputError(f"the fault {one} is not in the lab", hint=f"injected: {known}")
+            fault_steps.heal(faults.plan_of(one, target), there[one], run, _wait)
+            _record(lab_directory, one).unlink(missing_ok=True)
     return tuple(wanted)
 
 

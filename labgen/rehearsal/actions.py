@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from labgen.errors import LabError
-from labgen.lab import fault_steps, faults
-from labgen.lab.wait import wait_until
+from labgen.errors import LabError, LabgenError
+from labgen.lab import faults, injected
+from labgen.lab.fault_blocks import Target
 from labgen.rehearsal.calls import Texts, calls
 from labgen.spec.stages import Action, Fault, NodeJoins, NodeLeaves, Run
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from labgen.design.model import Address, Design
     from labgen.kubernetes.shell import Reader
     from labgen.lab.clusters import LiveState
+    from labgen.lab.fault_steps import Run as FaultRun
     from labgen.lab.live import Answered
-    from labgen.runtime.protocol import Commands, Completed
-
-FAULT_SECONDS = 60.0
+    from labgen.runtime.protocol import Completed
 
 
 class Lab(Protocol):
@@ -50,12 +50,37 @@ class Lab(Protocol):
     def remove_node(self, cluster: str, name: str) -> object: ...
 
 
+class Faults(Protocol):
+    """What a rehearsal puts into a lab and takes out again."""
+
+    def inject(self, fault: str, target: Target) -> object: ...
+
+    def heal(self, fault: str, target: Target) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFaults:
+    """Faults as `labgen fault` has them: recorded, so that it heals what a kill left behind.
+
+    `run` must put processes into the node's own container: some faults start one that stays.
+    """
+
+    lab_directory: Path
+    run: FaultRun
+
+    def inject(self, fault: str, target: Target) -> object:
+        return injected.inject(fault, target, self.lab_directory, self.run)
+
+    def heal(self, fault: str, target: Target) -> object:
+        return injected.heal(fault, target, self.lab_directory, self.run)
+
+
 class Actor:
     """Carries out actions, and remembers the faults that it has put in."""
 
-    def __init__(self, lab: Lab, texts: Texts, commands: Commands) -> None:
-        self.lab, self.texts, self.commands = lab, texts, commands
-        self._injected: dict[str, Callable[[], None]] = {}
+    def __init__(self, lab: Lab, texts: Texts, faults_of: Faults) -> None:
+        self.lab, self.texts, self.faults = lab, texts, faults_of
+        self._injected: dict[str, Target] = {}
 
     def do(self, action: Action) -> None:
         """Raises LabgenError where it cannot be done; what it says is the program's own word."""
@@ -83,26 +108,28 @@ class Actor:
                 raise LabError(f"`{call}` on {call.cluster}: {said}")
 
     def _fault(self, verb: str, fault: Fault) -> None:
-        if verb == "heal":
-            heal = self._injected.pop(fault.fault, None)
-            if heal is None:
-                raise LabError(f"the fault {fault.fault} was not injected by this rehearsal",
-                               hint="inject it in the same run")  # fmt: skip
-            heal()
+        """A fault that this rehearsal put in is healed where it was put in."""
+        if verb == "heal" and fault.fault in self._injected:
+            self.faults.heal(fault.fault, self._injected.pop(fault.fault))
             return
-        plan = faults.plan_of(fault.fault, faults.target_of(self.lab.design(), fault.node))
-        injection = fault_steps.prepare(plan, self._run)
-        fault_steps.inject(plan, injection, self._run, _wait)
-        self._injected[fault.fault] = partial(fault_steps.heal, plan, injection, self._run)
+        target = faults.target_of(self.lab.design(), fault.node)
+        if verb == "heal":
+            self.faults.heal(fault.fault, target)
+            return
+        self._injected[fault.fault] = target  # before: Ctrl-C may come half-way
+        try:
+            self.faults.inject(fault.fault, target)
+        except LabgenError:  # what was done of it is undone
+            del self._injected[fault.fault]
+            raise
 
-    def heal_all(self) -> None:
-        """Take out every fault that is still in."""
+    def heal_all(self) -> tuple[str, ...]:
+        """Take out every fault that is still in, the youngest first; what could not be undone."""
+        problems = []
         while self._injected:
-            self._injected.popitem()[1]()
-
-    def _run(self, node: str, argv: Sequence[str], stdin: str | None) -> Completed:
-        return self.commands.run(node, argv, stdin=stdin)
-
-
-def _wait(condition: Callable[[], bool], what: str) -> None:
-    wait_until(condition, bool, deadline=FAULT_SECONDS, what=what)
+            fault, target = self._injected.popitem()
+            try:
+                self.faults.heal(fault, target)
+            except LabgenError as error:
+                problems.append(f"the fault {fault} is still in the lab: {error}")
+        return tuple(problems)

@@ -17,6 +17,7 @@ from labgen.kubernetes import kubectl
 from labgen.kubernetes.objects import ref
 from labgen.kubernetes.shell import Clusters
 from labgen.lab import clusters, faults, placing
+from labgen.lab.current import design_of
 from labgen.rehearsal.calls import Call, Texts, calls
 from labgen.rehearsal.targets import Places
 from labgen.spec.stages import Action, Expect, Fault, NodeJoins, NodeLeaves, OnCluster, Run, Stage
@@ -30,18 +31,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """What an action is tried on."""
+    """What an action is tried on. `faults_in` are the faults that are in the lab by then."""
 
     project: Project
     texts: Texts
     stamps: Stamps
+    faults_in: set[str]
 
 
 def check(
-    project: Project, stages: Sequence[Stage], now: LiveState, texts: Texts, stamps: Stamps
-) -> None:
-    """Try `stages` on the clusters as they are `now`. Raises InputErrors; each has its place."""
-    bench = _Bench(project, texts, stamps)
+    project: Project, stages: Sequence[Stage], now: LiveState, texts: Texts, stamps: Stamps,
+    faults_in: Collection[str] = (),
+) -> None:  # fmt: skip
+    """Try `stages` on the clusters as they are `now`, with the faults that are in the lab.
+
+    Raises InputErrors; each has its place.
+    """
+    bench = _Bench(project, texts, stamps, set(faults_in))
     places = Places(project.design, now)
     problems = list(_probes(project, places))
     for stage in stages:
@@ -96,12 +102,27 @@ def _tried(bench: _Bench, action: Action, now: LiveState) -> LiveState:
             if value.node not in known:
                 raise _unknown("node", value.node, known)
         case Fault():
-            if value.fault not in faults.names():
-                raise _unknown("fault", value.fault, faults.names())
-            faults.plan_of(value.fault, faults.target_of(bench.project.design, value.node))
+            _fault(bench, action.verb, value, now)
     for call in calls(action, bench.texts):
         now = _called(bench, call, now)
     return now
+
+
+def _fault(bench: _Bench, verb: str, value: Fault, now: LiveState) -> None:
+    """Raises InputError for a fault that there is not, that fits no node, or is not in or in."""
+    if value.fault not in faults.names():
+        raise _unknown("fault", value.fault, faults.names())
+    design = design_of(bench.project.loaded, now)
+    birds = [n.name for n in design.calico_nodes]
+    if value.node is not None and value.node not in birds:
+        raise _unknown("node", value.node, birds)
+    faults.plan_of(value.fault, faults.target_of(design, value.node))
+    if verb == "inject" and value.fault in bench.faults_in:
+        raise InputError(f"the fault {value.fault} is in the lab by then", hint="heal it before")
+    if verb == "heal" and value.fault not in bench.faults_in:
+        raise InputError(f"the fault {value.fault} is not in the lab by then",
+                         hint="an earlier action must `inject` it")  # fmt: skip
+    (bench.faults_in.add if verb == "inject" else bench.faults_in.discard)(value.fault)
 
 
 def _called(bench: _Bench, call: Call, now: LiveState) -> LiveState:

@@ -2,7 +2,8 @@
 
 A flow counts from its first answer on: before that it is not reachable yet, which is not a loss.
 Gaps are measured by times of sending: from the first probe that was lost to the first one after it
-that was answered. Times are nanoseconds since the epoch, of the captures' clock.
+that was answered; one that a stage finds open is that stage's as a whole, since it first began.
+Times are nanoseconds since the epoch, of the captures' clock.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
@@ -147,19 +148,24 @@ def losses(
     path: Path,
     events: Sequence[BgpEvent],
 ) -> tuple[Loss, ...]:
-    """One flow's losses, a value per window. `samples` are the flow's own."""
+    """One flow's losses, a value per window, oldest first. `samples` are the flow's own."""
     ordered = sorted(samples, key=lambda s: s.sent_ns)
     first = next((s.sent_ns for s in ordered if s.rtt_us is not None), None)
     found = []
+    actions: tuple[tuple[str, int], ...] = ()
     for window in windows:
+        actions += window.actions
         inside = [s for s in ordered if window.start_ns <= s.sent_ns < window.end_ns]
         if first is None or first >= window.end_ns:
             found.append(Loss(flow, window.stage, False, len(inside), 0))
             continue
         counted = [s for s in inside if s.sent_ns >= first]
         lost = [s for s in counted if s.rtt_us is None]
-        longest = max(_gaps(counted, window, path, events), key=lambda g: g.milliseconds,
-                      default=None)  # fmt: skip
+        open_one = []
+        if counted and counted[0].rtt_us is None:
+            open_one = _unanswered([s for s in ordered if first <= s.sent_ns < window.start_ns])
+        gaps = _gaps([*open_one, *counted], replace(window, actions=actions), path, events)
+        longest = max(gaps, key=lambda g: g.milliseconds, default=None)
         rtts = sorted(s.rtt_us for s in counted if s.rtt_us is not None)
         found.append(
             Loss(
@@ -171,6 +177,12 @@ def losses(
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _unanswered(samples: Sequence[Sample]) -> list[Sample]:
+    """The last samples as far back as none was answered."""
+    answered = (n for n in range(len(samples), 0, -1) if samples[n - 1].rtt_us is not None)
+    return list(samples[next(answered, 0) :])
 
 
 def _gaps(

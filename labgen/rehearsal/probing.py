@@ -5,7 +5,7 @@ probe: pods, Calico nodes, the BIG-IP's stand-in, whichever image the lab was de
 
 The journal stands inside the container: a pod's own directory is bound read-only, and a lab that
 containerlab deployed has no other. The process belongs to the container, so it ends with it; it
-also ends by itself, soon after the rehearsal's longest possible duration.
+also ends by itself where nobody asks it to go on (`Probing.go_on`).
 """
 
 from __future__ import annotations
@@ -97,6 +97,11 @@ class Probing:
     cost: dict[str, float] = field(default_factory=dict)
     """Per node, once the probes have ended: the share of one core that they took."""
 
+    def go_on(self, seconds: float) -> None:
+        """Let the probes run for so long from now on, unless they are asked again or taken away."""
+        for journal in self.journals:
+            self.run(journal.node, _until(journal.path, seconds)).check()
+
     def read(self) -> None:
         """What the journals have gained."""
         for journal in self.journals:
@@ -131,7 +136,7 @@ class Probing:
 
 @contextlib.contextmanager
 def probing(flows: Sequence[Flow], start: Start, run: Run, *, seconds: float) -> Iterator[Probing]:
-    """The flows probed while the block runs, `seconds` at the most.
+    """The flows probed while the block runs, `seconds` at the most if nobody says `go_on`.
 
     `start` must put the process into the node's own container (the engine's exec does), `run` may
     be any quick command. Raises LabError when a node cannot probe.
@@ -144,7 +149,8 @@ def probing(flows: Sequence[Flow], start: Start, run: Run, *, seconds: float) ->
             # a rehearsal that was killed left its probes: without their journal they end
             start(node, ("sh", "-c", f"rm -f {JOURNAL}*"))
             path = f"{JOURNAL}{secrets.token_hex(4)}"
-            argv = ("python3", "-I", "-S", "-", path, f"{seconds:.0f}", f"{ANSWER_SECONDS}", *own)
+            start(node, _until(path, seconds)).check()
+            argv = ("python3", "-I", "-S", "-", path, f"{ANSWER_SECONDS}", *own)
             done = start(node, argv, stdin=PROGRAM.read_bytes()).check()
             if not done.stdout.strip().isdigit():
                 raise LabError(f"node {node} does not probe: {done.stdout or done.stderr}")
@@ -156,7 +162,12 @@ def probing(flows: Sequence[Flow], start: Start, run: Run, *, seconds: float) ->
                 stat = start(journal.node, ("cat", f"/proc/{journal.pid}/stat")).stdout
                 probes.cost[journal.node] = _cpu_seconds(stat) / (time.monotonic() - began)
                 start(journal.node, ("kill", journal.pid))
-                start(journal.node, ("rm", "-f", journal.path))
+                start(journal.node, ("rm", "-f", journal.path, f"{journal.path}.until"))
+
+
+def _until(path: str, seconds: float) -> tuple[str, ...]:
+    """The command that sets the time at which the probes of a journal end by themselves."""
+    return ("touch", "-d", f"@{time.time() + seconds:.0f}", f"{path}.until")
 
 
 def _cpu_seconds(stat: str) -> float:

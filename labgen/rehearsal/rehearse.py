@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from labgen.design.plan import plan
 from labgen.errors import InputError, LabError
-from labgen.lab import running
+from labgen.lab import naming, running
 from labgen.lab.clusters import beginning
+from labgen.lab.current import current_design
 from labgen.lab.datastore_files import real_stamps
 from labgen.lab.deploy import deploy
+from labgen.lab.destroy import destroy
+from labgen.lab.injected import injected
 from labgen.lab.live import live
+from labgen.lab.lock import rehearsing
 from labgen.lab.progress import Progress, silent
 from labgen.lab.verify import wire_of
+from labgen.rehearsal.actions import RecordedFaults
 from labgen.rehearsal.calls import Texts
 from labgen.rehearsal.dry_run import check
 from labgen.rehearsal.probing import flows_of, probing
 from labgen.rehearsal.result import Outcome, Rehearsal
-from labgen.rehearsal.stages import Stageplay, play
+from labgen.rehearsal.stages import ACTING_SECONDS, Stageplay, play
 from labgen.rehearsal.targets import Places
 
 if TYPE_CHECKING:
     from labgen.lab.live import LiveLab
     from labgen.lab.project import Project
+    from labgen.rehearsal.result import StageResult
     from labgen.runtime.protocol import Completed, Runtime
     from labgen.spec.model import Spec
     from labgen.spec.stages import Stage
-
-SPARE_SECONDS = 60.0  # what the probes live on after the longest possible rehearsal
 
 
 def chosen(spec: Spec, *, only: str | None = None, first: str | None = None) -> tuple[Stage, ...]:
@@ -54,39 +59,83 @@ def rehearse(
     runtime: Runtime,
     stages: Sequence[Stage],
     *,
+    fresh: bool = False,
     tell: Callable[[str], object] = str,
     progress: Progress = silent,
 ) -> Rehearsal:
     """Play `stages` on the project's lab, which is deployed if it does not run, and left running.
 
-    Raises InputErrors before anything starts where a stage cannot work, LabError where the lab
-    cannot be had. What goes wrong in a stage is in its result.
+    `fresh` destroys one that runs, once everything is known to be well. While it lasts, other
+    commands that would change the lab are refused. Raises InputErrors before anything starts where
+    a stage cannot work, LabError where the lab is busy or cannot be had. What goes wrong in a stage
+    is in its result.
     """
     start = time.monotonic()
-    runs = any(lab.name == project.name for lab in running.labs(runtime))
-    texts, stamps = Texts(project.loaded), real_stamps()
-    if not runs:
-        check(
-            project, stages, beginning(project.loaded.spec, project.design, stamps), texts, stamps
-        )
-        deploy(
-            project.plan, project.artefacts, project.directory,
-            topology_file=project.topology_file, runtime=runtime, progress=progress,
+    with rehearsing(project.lab_directory):
+        runs = _runs(project, runtime, fresh=fresh)
+        texts, stamps = Texts(project.loaded), real_stamps()
+        if not runs:
+            now = beginning(project.loaded.spec, project.design, stamps)
+            check(project, stages, now, texts, stamps)
+            if fresh:
+                destroy(
+                    project.name, runtime=runtime, directory=project.lab_directory, cleanup=True
+                )
+            deploy(
+                project.plan, project.artefacts, project.directory,
+                topology_file=project.topology_file, runtime=runtime, progress=progress,
+            )  # fmt: skip
+        deployed = 0.0 if runs else time.monotonic() - start
+        with live(project, runtime) as lab:
+            found = tuple(i.name for i in injected(project.lab_directory))
+            if runs:
+                check(project, stages, lab.state, texts, stamps, faults_in=found)
+            on, results = _played(lab, stages, texts, tell)
+            notes = (*_notes(runs, found, lab, results), *on.notes)
+    return Rehearsal(project.name, results, time.monotonic() - start, not runs, deployed, notes,
+                     tuple(on.probes.cost.items()))  # fmt: skip
+
+
+def _played(
+    lab: LiveLab, stages: Sequence[Stage], texts: Texts, tell: Callable[[str], object]
+) -> tuple[Stageplay, tuple[StageResult, ...]]:
+    spec = lab.project.loaded.spec
+    start = partial(_started, lab)
+    faults = RecordedFaults(lab.project.lab_directory, lambda n, a, text: start(
+        n, a, stdin=None if text is None else text.encode()
+    ))  # fmt: skip
+    flows = flows_of(spec.probes, Places(lab.design(), lab.state))
+    with probing(flows, start, lab.run, seconds=ACTING_SECONDS) as probes:
+        on = Stageplay(lab, spec, texts, lab.site.commands, faults, probes,
+                       partial(wire_of, lab.project), tell)  # fmt: skip
+        results = play(on, stages)
+    return on, results
+
+
+def _runs(project: Project, runtime: Runtime, *, fresh: bool) -> bool:
+    """Whether the lab is there and to be used. Raises LabError for one that is of another spec, or
+    that is there in part.
+    """
+    there = next((lab for lab in running.labs(runtime) if lab.name == project.name), None)
+    if there is None:
+        return False
+    if there.topology_file.parent != project.directory:
+        raise LabError(
+            f"lab {project.name} runs from {there.topology_file.parent}, not from "
+            f"{project.directory}", hint="give this one another name",
         )  # fmt: skip
-    deployed = time.monotonic() - start
-    with live(project, runtime) as lab:
-        if runs:
-            check(project, stages, lab.state, texts, stamps)
-        places = Places(lab.design(), lab.state)
-        flows = flows_of(project.loaded.spec.probes, places)
-        longest = sum(stage.expect.deadline + 30.0 for stage in stages) + SPARE_SECONDS
-        with probing(flows, partial(_started, lab), lab.run, seconds=longest) as probes:
-            on = Stageplay(lab, project.loaded.spec, texts, lab.site.commands, probes,
-                           partial(wire_of, project), tell)  # fmt: skip
-            results = play(on, stages)
-    notes = _notes(runs, lab, results[0].outcome is Outcome.FAIL and bool(stages[0].name))
-    return Rehearsal(project.name, results, time.monotonic() - start, not runs,
-                     0.0 if runs else deployed, notes, tuple(probes.cost.items()))  # fmt: skip
+    if fresh:
+        return False
+    nodes = [name for name, c in there.nodes.items() if c.labels.get(naming.ROLE) != "wiring"]
+    wanted = [node.name for node in plan(current_design(project)).nodes]
+    lacking = [n for n in wanted if n not in nodes or not there.nodes[n].running]
+    if lacking:
+        raise LabError(
+            f"lab {project.name} is only partly there: {', '.join(lacking[:3])}"
+            f"{' …' if len(lacking) > 3 else ''} of {len(wanted)} nodes do not run",
+            hint="`--fresh` starts from nothing",
+        )
+    return True
 
 
 def _started(
@@ -99,7 +148,11 @@ def _started(
     return lab.site.runtime.run(container.name, argv, stdin=stdin)
 
 
-def _notes(runs: bool, lab: LiveLab, broken: bool) -> tuple[str, ...]:
-    if runs and broken and lab.state.generation:
-        return ("the lab ran already and had been changed before: `--fresh` starts from nothing",)
-    return ()
+def _notes(
+    runs: bool, faults_in: Sequence[str], lab: LiveLab, results: Sequence[StageResult]
+) -> Iterator[str]:
+    if faults_in:
+        yield (f"in the lab before the rehearsal: the fault {', '.join(faults_in)}; "
+               "`labgen fault heal` takes it out")  # fmt: skip
+    if runs and results[0].outcome is Outcome.FAIL and lab.state.generation:
+        yield "the lab ran already and had been changed before: `--fresh` starts from nothing"

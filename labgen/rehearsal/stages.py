@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from labgen.check.model import Finding, Rung, Status
 from labgen.errors import LabgenError
-from labgen.rehearsal.actions import Actor, Lab
+from labgen.rehearsal.actions import Actor, Faults, Lab
 from labgen.rehearsal.calls import Texts, words
 from labgen.rehearsal.judging import conditions, reach
 from labgen.rehearsal.observing import Look
-from labgen.rehearsal.outages import BgpEvent, Loss, Path, Window, events_of, losses
+from labgen.rehearsal.outages import BgpEvent, Gap, Loss, Path, Window, events_of, losses
+from labgen.rehearsal.probing import DECIDED_SECONDS
 from labgen.rehearsal.result import Outcome, StageResult
 from labgen.rehearsal.targets import Places
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from labgen.spec.model import Spec
     from labgen.spec.stages import Stage, Thresholds
 
+ACTING_SECONDS = 60.0  # the longest that an action may take before the probes think nobody reads
+NEAR_NS = 10_000_000_000  # what came longer before the first stage explains nothing in it
+
 
 @dataclass(frozen=True, slots=True)
 class Stageplay:
@@ -37,16 +41,18 @@ class Stageplay:
     spec: Spec
     texts: Texts
     commands: Commands
+    faults: Faults
     probes: Probing
     wire: Callable[[], Capture]
     tell: Callable[[str], object] = str
     now: Callable[[], int] = time.time_ns
     windows: list[Window] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def play(on: Stageplay, stages: Sequence[Stage]) -> tuple[StageResult, ...]:
     """Every stage up to the first broken one; those after it are NOT_RUN."""
-    actor = Actor(on.lab, on.texts, on.commands)
+    actor = Actor(on.lab, on.texts, on.faults)
     results: list[StageResult] = []
     try:
         for stage in stages:
@@ -55,7 +61,7 @@ def play(on: Stageplay, stages: Sequence[Stage]) -> tuple[StageResult, ...]:
             else:
                 results.append(_stage(on, actor, stage))
     finally:
-        actor.heal_all()
+        on.notes.extend(actor.heal_all())
     return tuple(results)
 
 
@@ -64,9 +70,11 @@ def _stage(on: Stageplay, actor: Actor, stage: Stage) -> StageResult:
     actions: list[tuple[str, int]] = []
     try:
         for action in stage.actions:
+            on.probes.go_on(ACTING_SECONDS)
             on.tell(f"{stage.name}: {words(action)}")
             actions.append((words(action), on.now()))
             actor.do(action)
+        on.probes.go_on(stage.expect.deadline + DECIDED_SECONDS)
         findings = _reached(on, stage)
     except LabgenError as error:
         failed = f"`{actions[-1][0]}`: " if actions else ""
@@ -79,8 +87,8 @@ def _stage(on: Stageplay, actor: Actor, stage: Stage) -> StageResult:
     since = on.windows[-1].end_ns if on.windows else start
     on.windows.append(Window(stage.name, since, end, tuple(actions)))
     on.tell(f"{stage.name}: answers to the last probes")
-    costs, notes = _losses(on, end)
-    findings = (*findings, *_thresholds(on.spec, stage, costs))
+    costs, unknown, notes = _losses(on, end)
+    findings = (*findings, *unknown, *_thresholds(on.spec, stage, costs))
     return StageResult(
         stage.name, _outcome(findings), start, (end - start) / 1e9, tuple(actions), findings,
         costs, (*story(findings), *notes),
@@ -113,14 +121,18 @@ def story(findings: Sequence[Finding]) -> tuple[str, ...]:
     )
 
 
-def _losses(on: Stageplay, end: int) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
-    """The last window's losses per flow, and why something of them is not known."""
+def _losses(
+    on: Stageplay, end: int
+) -> tuple[tuple[Loss, ...], tuple[Finding, ...], tuple[str, ...]]:
+    """The last window's losses per flow; that they are not known; why events of them are not."""
     if not on.probes.flows:
-        return (), ()
+        return (), (), ()
     try:
         on.probes.read_until(end)
     except LabgenError as error:
-        return (), (f"the probes: {error}",)
+        unknown = Finding("probes", Status.ERROR, Rung.TRAFFIC, "the probes",
+                          "every probe's answer, or its loss", str(error))  # fmt: skip
+        return (), (unknown,), ()
     window = on.windows[-1]
     hurt = any(
         sample.rtt_us is None and sample.sent_ns >= window.start_ns
@@ -132,14 +144,14 @@ def _losses(on: Stageplay, end: int) -> tuple[tuple[Loss, ...], tuple[str, ...]]
     if hurt:
         try:
             name_of = {a: n for n, a in places.speakers.items() if a is not None}
-            events = events_of(on.wire(), name_of, since_ns=window.start_ns - 10_000_000_000)
+            events = events_of(on.wire(), name_of, since_ns=on.windows[0].start_ns - NEAR_NS)
         except LabgenError as error:
             notes = (f"no BGP event can be named: {error}",)
     found = []
     for flow in on.probes.flows:
         path = path_of(flow, places)
-        found.append(losses(flow.name, on.probes.of(flow), [window], path, events)[0])
-    return tuple(found), notes
+        found.append(losses(flow.name, on.probes.of(flow), on.windows, path, events)[-1])
+    return tuple(found), (), notes
 
 
 def path_of(flow: Flow, places: Places) -> Path:
@@ -165,7 +177,7 @@ def _thresholds(spec: Spec, stage: Stage, costs: Sequence[Loss]) -> list[Finding
             longest = loss.longest.milliseconds if loss.longest else 0.0
             found.append(_limited("max-gap", loss, longest <= gap * 1000,
                                   f"no gap longer than {gap * 1000:g} ms",
-                                  f"{longest:.0f} ms"))  # fmt: skip
+                                  _told(loss.longest)))  # fmt: skip
         most = _limit("max_lost", stage, probe)
         if most is not None:
             found.append(_limited("max-lost", loss, loss.lost <= most,
@@ -178,6 +190,14 @@ def _limit(name: str, stage: Thresholds, probe: Thresholds) -> float | None:
     own: float | None = getattr(stage, name)
     other: float | None = getattr(probe, name)
     return other if own is None else own
+
+
+def _told(gap: Gap | None) -> str:
+    """A gap, after which action it began, and what explains it."""
+    if gap is None:
+        return "no gap"
+    why = f"; {gap.explained.text}" if gap.explained else "; no BGP event near"
+    return f"{gap.milliseconds:.0f} ms, began {gap.after_ms:.0f} ms after {gap.action}{why}"
 
 
 def _limited(check: str, loss: Loss, ok: bool, expected: str, observed: str) -> Finding:

@@ -1,6 +1,6 @@
 """Probe other pods: ICMP echo, TCP connect or HTTP GET, many times a second, and note each answer.
 
-    python3 - FILE SECONDS TIMEOUT FLOW... < probe.py      FLOW = NUMBER,KIND,ADDRESS,PORT,RATE
+    python3 - FILE TIMEOUT FLOW... < probe.py      FLOW = NUMBER,KIND,ADDRESS,PORT,RATE
 
 It comes by standard input, so it runs wherever there is a Python. It puts itself into the
 background and prints its process id. One process serves every flow of a node; sockets never block.
@@ -10,8 +10,8 @@ Lines of FILE, times in nanoseconds of CLOCK_REALTIME (the clock of the lab's ca
     NUMBER SENT -r         refused; -u unreachable; -t no answer within TIMEOUT seconds; -e other
     = TIME                 every probe sent before TIME stands above this line
 
-It ends at SIGTERM, when FILE is gone, or after SECONDS, so that nothing is left behind by a
-labgen that was killed.
+It ends at SIGTERM, when FILE or FILE.until is gone, and at the time that FILE.until was last
+changed (it lies ahead; whoever reads FILE puts it off): a labgen that was killed leaves nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FLUSH_NS = 100_000_000
 MOST_LATE = 3  # ticks that are made up for at once; more would be a burst, not a rate
 ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}  # RFC 792, RFC 4443: request, reply
 SOL_RAW, ICMP_FILTER = 255, 1  # linux/socket.h, linux/icmp.h
-READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+READ, WRITE, BROKEN = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR | select.EPOLLHUP
 # SO_LINGER with 0 s: close sends RST, so that a hundred connects a second leave no TIME_WAIT
 ABORT = struct.pack("ii", 1, 0)
 LETTERS = {
@@ -58,7 +58,7 @@ class Journal:
     """The lines, written some times a second."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path, self.until = Path(path), Path(f"{path}.until")
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         self.lines: list[str] = []
 
@@ -69,18 +69,25 @@ class Journal:
         self.lines.append(f"{flow} {sent} -{why}\n")
 
     def flush(self, decided: int) -> bool:
-        """Write; False when the file is gone: nobody will read it."""
+        """Write; False when nobody will read it: it is gone, or was not asked for any longer."""
         self.lines.append(f"= {decided}\n")
         os.write(self.file, "".join(self.lines).encode())
         self.lines.clear()
-        return Path(self.path).exists()
+        try:
+            self.path.stat()
+            return self.until.stat().st_mtime > time.time()
+        except OSError:
+            return False
 
 
 class Flow:
-    """One flow: when its next probe is due, and which of them wait for an answer."""
+    """One flow: when its next probe is due, and which of them wait for an answer.
+
+    `probe` is what sends and receives: an `Icmp`, `Tcp` or `Http`.
+    """
 
     def __init__(self, text: str, journal: Journal, poll: select.epoll) -> None:
-        number, self.kind, address, port, rate = text.split(",")
+        number, kind, address, port, rate = text.split(",")
         self.number = int(number)
         self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.target = (address, int(port))
@@ -89,6 +96,7 @@ class Flow:
         self.journal, self.poll = journal, poll
         self.open: dict[int, int] = {}  # what identifies a probe -> when it was sent
         self.order: deque[tuple[int, int]] = deque()  # (when, what), oldest first
+        self.probe = KINDS[kind](self)
 
     def send(self, now: int) -> None:
         """Every probe that is due."""
@@ -97,28 +105,31 @@ class Flow:
             self.due += (late - MOST_LATE) * self.every
         while self.due <= now:
             self.due += self.every
-            self.one()
-
-    def one(self) -> None:
-        raise NotImplementedError
-
-    def ready(self, what: int) -> None:
-        raise NotImplementedError
-
-    def give_up(self, what: int) -> None:
-        """An answer that comes later is no answer."""
+            self.probe.send()
 
     def sent(self, what: int, when: int) -> None:
         self.open[what] = when
         self.order.append((when, what))
 
+    def failed(self, when: int, code: int | None) -> None:
+        """A probe that could not even be sent."""
+        self.journal.failed(self.number, when, letter(code or 0))
+
+    def answered(self, what: int) -> None:
+        """An answer to a probe; one that comes twice or too late is none."""
+        when = self.open.pop(what, None)
+        if when is not None:
+            self.journal.answered(self.number, when)
+
+    def lost(self, what: int, why: str) -> None:
+        self.journal.failed(self.number, self.open.pop(what), why)
+
     def expire(self, before: int) -> None:
         while self.order and self.order[0][0] < before:
             when, what = self.order.popleft()
             if self.open.get(what) == when:
-                del self.open[what]
-                self.give_up(what)
-                self.journal.failed(self.number, when, "t")
+                self.lost(what, "t")
+                self.probe.give_up(what)
 
     @property
     def oldest(self) -> int | None:
@@ -128,161 +139,169 @@ class Flow:
         return self.order[0][0] if self.order else None
 
 
-class Icmp(Flow):
+class Icmp:
     """Echo requests on one raw socket; the identifier is the flow's, the sequence the probe's."""
 
-    def __init__(self, text: str, journal: Journal, poll: select.epoll) -> None:
-        super().__init__(text, journal, poll)
-        self.version = 6 if self.family == socket.AF_INET6 else 4
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.version = 6 if flow.family == socket.AF_INET6 else 4
+        self.request, self.reply = ECHO[flow.family]
         proto = socket.IPPROTO_ICMPV6 if self.version == 6 else socket.IPPROTO_ICMP
-        self.socket = socket.socket(self.family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, proto)
-        self.identifier = (os.getpid() * 16 + self.number) & 0xFFFF
+        self.socket = socket.socket(flow.family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, proto)
+        self.identifier = (os.getpid() * 16 + flow.number) & 0xFFFF
         self.sequence = 0
         if self.version == 4:  # only replies: not what others ask of this pod (raw(7))
             self.socket.setsockopt(SOL_RAW, ICMP_FILTER, struct.pack("I", ~1 & 0xFFFFFFFF))
-        self.handles = (self.socket.fileno(),)
-        poll.register(self.socket.fileno(), READ)
+        WATCHED[self.socket.fileno()] = self
+        flow.poll.register(self.socket.fileno(), READ)
 
-    def one(self) -> None:
+    def send(self) -> None:
         self.sequence = (self.sequence + 1) & 0xFFFF
-        kind = ECHO[self.family][0]
-        packet = struct.pack("!BBHHH", kind, 0, 0, self.identifier, self.sequence)
+        echo = (self.request, 0, 0, self.identifier, self.sequence)
+        packet = struct.pack("!BBHHH", *echo)
         if self.version == 4:  # the kernel computes ICMPv6's checksum (RFC 3542 section 3.1)
-            total = checksum(packet)
-            packet = struct.pack("!BBHHH", kind, 0, total, self.identifier, self.sequence)
+            packet = struct.pack("!BBHHH", *echo[:2], checksum(packet), *echo[3:])
         now = time.time_ns()
         try:
-            self.socket.sendto(packet, (self.target[0], 0))
+            self.socket.sendto(packet, (self.flow.target[0], 0))
         except OSError as error:
-            self.journal.failed(self.number, now, letter(error.errno or 0))
+            self.flow.failed(now, error.errno)
         else:
-            self.sent(self.sequence, now)
+            self.flow.sent(self.sequence, now)
 
-    def ready(self, _: int) -> None:
-        reply = ECHO[self.family][1]
-        while True:
-            try:
-                data = self.socket.recv(256)
-            except OSError:  # nothing more, or an ICMP error: the probe runs into its timeout
-                return
-            # a raw IPv4 socket brings the IP header along, an IPv6 one does not (RFC 3542)
-            start = (data[0] & 15) * 4 if self.version == 4 else 0
-            if len(data) < start + 8 or data[start] != reply:
-                continue
-            identifier, sequence = struct.unpack_from("!HH", data, start + 4)
-            when = self.open.pop(sequence, None) if identifier == self.identifier else None
-            if when is not None:
-                self.journal.answered(self.number, when)
+    def ready(self, _handle: int, _events: int) -> None:
+        try:
+            data = self.socket.recv(256)
+        except OSError:  # an ICMP error: the probe runs into its timeout
+            return
+        # a raw IPv4 socket brings the IP header along, an IPv6 one does not (RFC 3542)
+        start = (data[0] & 15) * 4 if self.version == 4 else 0
+        if len(data) < start + 8 or data[start] != self.reply:
+            return
+        identifier, sequence = struct.unpack_from("!HH", data, start + 4)
+        if identifier == self.identifier:
+            self.flow.answered(sequence)
+
+    def give_up(self, _sequence: int) -> None:
+        """There is nothing to give back."""
 
 
-class Tcp(Flow):
+class Tcp:
     """Connects; each has a source port of its own, so that they spread over equal-cost paths."""
 
-    def __init__(self, text: str, journal: Journal, poll: select.epoll) -> None:
-        super().__init__(text, journal, poll)
+    events = WRITE
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
         self.sockets: dict[int, socket.socket] = {}
 
-    def one(self) -> None:
+    def send(self) -> None:
         now = time.time_ns()
         try:
-            made = socket.socket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
-            code = made.connect_ex(self.target)
+            made = socket.socket(self.flow.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as error:
-            code = error.errno or errno.EIO
+            self.flow.failed(now, error.errno)
+            return
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+        code = made.connect_ex(self.flow.target)
         if code not in (0, errno.EINPROGRESS):
-            self.journal.failed(self.number, now, letter(code))
+            self.flow.failed(now, code)
             made.close()
             return
-        what = made.fileno()
-        self.sockets[what] = made
-        HANDLES[what] = self
-        self.poll.register(what, WRITE)
-        self.sent(what, now)
+        handle = made.fileno()
+        self.sockets[handle] = made
+        WATCHED[handle] = self
+        self.flow.poll.register(handle, self.events)
+        self.flow.sent(handle, now)
 
-    def ready(self, what: int) -> None:
-        code = self.sockets[what].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self.end(what, letter(code))
+    def ready(self, handle: int, events: int) -> None:
+        if events & BROKEN:
+            code = self.sockets[handle].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self.lost(handle, letter(code))
         else:
-            self.connected(what)
+            self.connected(handle)
 
-    def connected(self, what: int) -> None:
-        self.end(what)
+    def connected(self, handle: int) -> None:
+        self.answered(handle)
 
-    def end(self, what: int, why: str = "") -> None:
-        when = self.open.pop(what)
-        if why:
-            self.journal.failed(self.number, when, why)
-        else:
-            self.journal.answered(self.number, when)
-        self.give_up(what)
+    def answered(self, handle: int) -> None:
+        self.flow.answered(handle)
+        self.give_up(handle)
 
-    def give_up(self, what: int) -> None:
-        del HANDLES[what]
-        self.sockets.pop(what).close()  # closing takes it out of the poll as well (epoll(7), Q6)
+    def lost(self, handle: int, why: str) -> None:
+        self.flow.lost(handle, why)
+        self.give_up(handle)
+
+    def give_up(self, handle: int) -> None:
+        del WATCHED[handle]
+        self.sockets.pop(handle).close()  # closing takes it out of the poll, too (epoll(7), Q6)
 
 
 class Http(Tcp):
     """A GET on a connection of its own; answered is a status line with 2xx or 3xx."""
 
-    def __init__(self, text: str, journal: Journal, poll: select.epoll) -> None:
-        super().__init__(text, journal, poll)
-        host = f"[{self.target[0]}]" if self.family == socket.AF_INET6 else self.target[0]
+    events = READ | WRITE | select.EPOLLET  # first it can be written, and then there is an answer
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__(flow)
+        address, port = flow.target
+        host = f"[{address}]" if flow.family == socket.AF_INET6 else address
         self.request = (
-            f"GET / HTTP/1.1\r\nHost: {host}:{self.target[1]}\r\nUser-Agent: labgen-probe\r\n"
+            f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: labgen-probe\r\n"
             "Connection: close\r\n\r\n"
         ).encode()
         self.asked: set[int] = set()
 
-    def ready(self, what: int) -> None:
-        if what not in self.asked:
-            super().ready(what)
+    def ready(self, handle: int, events: int) -> None:
+        if handle not in self.asked:
+            super().ready(handle, events)
             return
         try:
-            data = self.sockets[what].recv(4096)
-        except OSError as error:
-            self.end(what, letter(error.errno or 0))
+            data = self.sockets[handle].recv(4096)
+        except BlockingIOError:
             return
-        good = data.startswith(b"HTTP/1.") and data[9:10] in (b"2", b"3")
-        self.end(what, "" if good else "e")
+        except OSError as error:
+            self.lost(handle, letter(error.errno or 0))
+            return
+        if data.startswith(b"HTTP/1.") and data[9:10] in (b"2", b"3"):
+            self.answered(handle)
+        else:
+            self.lost(handle, "e")
 
-    def connected(self, what: int) -> None:
+    def connected(self, handle: int) -> None:
         try:
-            self.sockets[what].send(self.request)
+            self.sockets[handle].send(self.request)
         except OSError as error:
-            self.end(what, letter(error.errno or 0))
+            self.lost(handle, letter(error.errno or 0))
             return
-        self.asked.add(what)
-        self.poll.modify(what, READ)
+        self.asked.add(handle)
 
-    def give_up(self, what: int) -> None:
-        self.asked.discard(what)
-        super().give_up(what)
-
-
-KINDS = {"icmp": Icmp, "tcp": Tcp, "http": Http}
-HANDLES: dict[int, Flow] = {}
+    def give_up(self, handle: int) -> None:
+        self.asked.discard(handle)
+        super().give_up(handle)
 
 
+KINDS: dict[str, type[Icmp | Tcp]] = {"icmp": Icmp, "tcp": Tcp, "http": Http}
+WATCHED: dict[int, Icmp | Tcp] = {}  # who waits for what of a descriptor
 STOP: list[int] = []  # signals that came
 
 
-def probe(flows: list[Flow], journal: Journal, poll: select.epoll, end: int, timeout: int) -> None:
-    """Send, take answers, give up, write: until `end` or until nobody reads any more."""
-    flushed = 0
-    while (now := time.time_ns()) < end and not STOP:
-        for flow in flows:
-            if flow.due <= now:
+def probe(flows: list[Flow], journal: Journal, poll: select.epoll, timeout: int) -> None:
+    """Send, take answers, give up, write: until nobody reads any more."""
+    due = flushed = 0
+    while not STOP:
+        now = time.time_ns()
+        if due <= now:
+            for flow in flows:
                 flow.send(now)
+            due = min(flow.due for flow in flows)
         if now - flushed >= FLUSH_NS:
             flushed = now
             if not write(flows, journal, now, timeout):
                 return
-        wait = min(flow.due for flow in flows) - time.time_ns()
-        for handle, _ in poll.poll(max(0, wait / 1e9)):
-            if handle in HANDLES:  # an earlier one of this round may have closed it
-                HANDLES[handle].ready(handle)
+        for handle, events in poll.poll(max(0, due - time.time_ns()) / 1e9):
+            if handle in WATCHED:  # an earlier one of this round may have closed it
+                WATCHED[handle].ready(handle, events)
 
 
 def write(flows: list[Flow], journal: Journal, now: int, timeout: int) -> bool:
@@ -306,18 +325,17 @@ def detach() -> None:
 
 def main(argv: list[str]) -> None:
     """Probe as the arguments say."""
-    path, seconds, timeout, *texts = argv
+    path, timeout, *texts = argv
     journal = Journal(path)
     detach()
     signal.signal(signal.SIGTERM, lambda number, _: STOP.append(number))
     poll = select.epoll()
-    flows = [KINDS[text.split(",")[1]](text, journal, poll) for text in texts]
+    flows = [Flow(text, journal, poll) for text in texts]
     start = time.time_ns()
     for flow in flows:
         flow.due = start  # in step: one wake-up serves every flow
-        HANDLES.update(dict.fromkeys(getattr(flow, "handles", ()), flow))
     patience = int(float(timeout) * 1e9)
-    probe(flows, journal, poll, time.time_ns() + int(float(seconds) * 1e9), patience)
+    probe(flows, journal, poll, patience)
     write(flows, journal, time.time_ns(), patience)
 
 

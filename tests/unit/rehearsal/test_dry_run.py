@@ -59,10 +59,10 @@ def opened(lab: Path, text: str) -> Project:
     return open_project(lab / "lab.yaml")
 
 
-def tried(project: Project) -> None:
+def tried(project: Project, faults_in: tuple[str, ...] = ()) -> None:
     stamps = real_stamps()
     now = beginning(project.loaded.spec, project.design, stamps)
-    check(project, chosen(project.loaded.spec), now, Texts(project.loaded), stamps)
+    check(project, chosen(project.loaded.spec), now, Texts(project.loaded), stamps, faults_in)
 
 
 def stage(*actions: str, expect: str = "") -> str:
@@ -123,6 +123,13 @@ BAD = [
      r"patch node"),
     (stage("label: {cluster: a, nodes: [n7], labels: {x: y}}"), r"n7"),
     (stage("drain: {cluster: a, nodes: [n1]}"), r"shell"),  # a bare pod, as kubectl says
+    (stage("drain: {cluster: a, nodes: [n2, n9]}"), r"n9"),
+    (stage("cordon: {cluster: a, nodes: [n9]}"), r"n9"),
+    (stage("uncordon: {cluster: a, nodes: [n9]}"), r"n9"),
+    (stage("delete: {cluster: a, kind: service, name: echo}"), r"echo"),
+    (stage("delete: {cluster: a, kind: ippool, name: pod}"), r"pod"),
+    (stage("delete: {cluster: a, kind: nodule, name: n1}"), r"nodule"),
+    (stage("patch: {cluster: b, kind: node, name: n1, patch: {}}"), r"no cluster `b`"),
     (stage("add_node: {cluster: a, name: n1}"), r"n1 is taken"),
     (stage("add_node: {cluster: a, name: n3, address: 10.0.0.1}"), r"not in 172.17"),
     (stage("remove_node: {cluster: a, name: n3}"), r"no node `n3`"),
@@ -150,6 +157,41 @@ def test_what_cannot_work_is_refused_at_its_place(lab: Path, text: str, told: st
         tried(project)
     for line in str(caught.value).splitlines():
         assert re.match(r"\S*lab\.yaml:\d+:\d+: ", line), line
+
+
+FAULTS = [
+    (["heal: {fault: md5-mismatch}"], (), "the fault md5-mismatch is not in the lab by then"),
+    (["inject: {fault: md5-mismatch}", "heal: {fault: both-passive}"], (), "both-passive is not"),
+    (["inject: {fault: md5-mismatch}"], ("md5-mismatch",), "md5-mismatch is in the lab by then"),
+    (["inject: {fault: md5-mismatch, node: kube-node9}"], (), "did you mean `kube-node2`"),
+    (["inject: {fault: md5-mismatched}"], (), "did you mean `md5-mismatch`"),
+]
+
+
+def with_a_bigip(root: Path, text: str) -> Project:
+    shutil.copytree(REPO / "topologies/bigip-calico", root / "topologies/x",
+                    ignore=shutil.ignore_patterns("clab-*"))  # fmt: skip
+    shutil.copytree(REPO / "frr-configs", root / "frr-configs")
+    spec = root / "topologies/x/lab.yaml"
+    spec.write_text(spec.read_text() + text)
+    return open_project(spec)
+
+
+@pytest.mark.parametrize(("actions", "there", "told"), FAULTS)
+def test_a_fault_is_in_before_it_is_healed(
+    tmp_path: Path, actions: list[str], there: tuple[str, ...], told: str
+) -> None:
+    project = with_a_bigip(tmp_path, stage(*actions))
+    with pytest.raises(InputError, match=told) as caught:
+        tried(project, there)
+    assert re.match(r"\S*lab\.yaml:\d+:\d+: ", str(caught.value))
+
+
+def test_a_fault_comes_and_goes(tmp_path: Path) -> None:
+    actions = ["heal: {fault: both-passive}", "add_node: {cluster: k8s, name: kube-node3}",
+               "inject: {fault: md5-mismatch, node: kube-node3}", "heal: {fault: md5-mismatch}",
+               "inject: {fault: md5-mismatch}"]  # fmt: skip
+    tried(with_a_bigip(tmp_path, stage(*actions)), ("both-passive",))
 
 
 SHAPE = [

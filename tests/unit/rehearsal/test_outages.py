@@ -73,6 +73,19 @@ def test_each_window_has_its_own_samples_and_a_gap_may_stay_open() -> None:
     assert second.first_answer_ns is None
 
 
+def test_a_gap_that_a_stage_finds_open_is_its_own_as_a_whole() -> None:
+    """Or two halves of one outage would each stay below the limit."""
+    cause = ("cut", at(25))
+    windows = [Window("a", at(0), at(50), (cause,)), Window("b", at(50), at(100))]
+    second = losses("f", flow("...xxxx..."), windows, PATH, [event(26)])[1]
+    assert second.lost == 2  # each loss is counted once
+    assert second.longest is not None
+    assert (second.longest.milliseconds, second.longest.lost) == (pytest.approx(40), 4)
+    assert (second.longest.action, second.longest.after_ms) == ("cut", pytest.approx(5))
+    assert second.longest.explained == event(26)
+    assert losses("f", flow("xxx.x....."), windows, PATH, ())[1].longest is None
+
+
 def test_order_of_lines_does_not_matter() -> None:
     samples = flow("..xx..")
     assert losses("f", samples[::-1], [window(60)], PATH, ()) == losses(

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,8 +57,15 @@ def silent() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def start(path: Path, *flows: str, seconds: str = "20", timeout: str = "0.2") -> int:
-    argv = [sys.executable, "-I", "-S", "-", str(path), seconds, timeout, *flows]
+def go_on(path: Path, seconds: float) -> None:
+    until = path.with_name(f"{path.name}.until")
+    until.touch()
+    os.utime(until, times=(0, time.time() + seconds))
+
+
+def start(path: Path, *flows: str, seconds: float = 20, timeout: str = "0.2") -> int:
+    go_on(path, seconds)
+    argv = [sys.executable, "-I", "-S", "-", str(path), timeout, *flows]
     done = subprocess.run(
         argv, input=PROGRAM.read_text(), capture_output=True, text=True, check=True, timeout=20
     )
@@ -132,15 +140,21 @@ def test_nothing_sent_before_the_last_mark_is_missing(tmp_path: Path, silent: in
     assert len(marks) > 1
 
 
-def test_it_ends_by_itself(tmp_path: Path, server: int) -> None:
-    wait_for_end(start(tmp_path / "journal", f"0,tcp,127.0.0.1,{server},100", seconds="0.3"))
+def test_it_ends_by_itself_when_nobody_asks_it_to_go_on(tmp_path: Path, server: int) -> None:
+    path = tmp_path / "journal"
+    began = time.monotonic()
+    pid = start(path, f"0,tcp,127.0.0.1,{server},100", seconds=1)
+    go_on(path, 2)
+    wait_for_end(pid)
+    assert 1.5 < time.monotonic() - began < 5
 
 
-def test_it_ends_when_its_journal_is_gone(tmp_path: Path, server: int) -> None:
+@pytest.mark.parametrize("name", ["journal", "journal.until"])
+def test_it_ends_when_its_journal_is_gone(tmp_path: Path, server: int, name: str) -> None:
     path = tmp_path / "journal"
     pid = start(path, f"0,tcp,127.0.0.1,{server},100")
     wait_for_samples(path, 0, count=1)
-    path.unlink()
+    (tmp_path / name).unlink()
     wait_for_end(pid)
 
 

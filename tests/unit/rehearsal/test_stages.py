@@ -18,6 +18,7 @@ from labgen.errors import CommandFailed, LabError
 from labgen.evidence import FibRoute, Missing, PeerView, RibRoute
 from labgen.lab.clusters import beginning
 from labgen.lab.datastore_files import real_stamps
+from labgen.lab.fault_blocks import Target
 from labgen.lab.live import Answered
 from labgen.lab.project import open_project
 from labgen.observe.bird import parse_cluster_lists
@@ -256,6 +257,16 @@ class Silence:
         return Completed(node, tuple(argv), 0, "", "")
 
 
+class NoFaults:
+    """A lab without faults."""
+
+    def inject(self, fault: str, target: Target) -> object:
+        raise LabError(f"{fault} cannot be injected")
+
+    def heal(self, fault: str, target: Target) -> object:
+        raise LabError(f"{fault} cannot be healed")
+
+
 def staged(*stages: Mapping[str, Any]) -> Any:
     quiet = {"converged": False}
     made = [{"expect": quiet, **s} for s in stages]
@@ -267,7 +278,7 @@ def staged(*stages: Mapping[str, Any]) -> Any:
 
 def played(lab: MadeUpLab, spec: Any, probes: Probing | None = None, clock: Any = None) -> Any:
     probes = probes or Probing((), lab.run)
-    on = Stageplay(lab, spec, Texts(PROJECT.loaded), Silence(), probes,  # type: ignore[arg-type]
+    on = Stageplay(lab, spec, Texts(PROJECT.loaded), Silence(), NoFaults(), probes,  # type: ignore[arg-type]
                    lambda: Capture(()), now=clock or Clock())  # fmt: skip
     return play(on, spec.stages)
 
@@ -300,6 +311,79 @@ def test_a_refused_action_ends_the_rehearsal_with_what_was_said() -> None:
     assert [s.outcome for s in found] == [Outcome.ERROR, Outcome.NOT_RUN]
     assert "it said no" in found[0].story[0]
     assert "drain cluster-a-m03" in found[0].story[0]
+
+
+class Deaf(Probing):
+    """Probes that cannot be read any more."""
+
+    def read_until(self, time_ns: int) -> None:
+        raise LabError("shell-b: the journal is gone")
+
+
+def test_probes_that_cannot_be_read_are_an_error_not_a_pass() -> None:
+    lab = MadeUpLab()
+    probes = Deaf(flows_of(PROJECT.loaded.spec.probes, PLACES)[:1], lab.run)
+    found = played(lab, staged({"name": "one", "max_gap": "1s"}, {"name": "two"}), probes)
+    assert [s.outcome for s in found] == [Outcome.ERROR, Outcome.NOT_RUN]
+    assert "the journal is gone" in found[0].story[0]
+
+
+@dataclass
+class FewFaults:
+    """Faults by name; `stuck` cannot be healed."""
+
+    stuck: str = ""
+    there: list[str] = field(default_factory=list)
+
+    def inject(self, fault: str, target: Target) -> object:
+        return self.there.append(f"{fault} on {target.node}")
+
+    def heal(self, fault: str, target: Target) -> object:
+        if fault == self.stuck:
+            raise LabError("BIRD does not answer")
+        return self.there.remove(f"{fault} on {target.node}")
+
+
+BIGIP = open_project(REPO / "topologies/bigip-calico/lab.yaml")
+
+
+class MadeUpBigip(MadeUpLab):
+    """A lab in which faults fit."""
+
+    def design(self) -> Any:
+        return BIGIP.design
+
+
+def with_faults(faults: FewFaults, *actions: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    lab = MadeUpBigip()
+    spec = staged({"name": "one", "actions": list(actions)})
+    on = Stageplay(lab, spec, Texts(PROJECT.loaded), Silence(), faults, Probing((), lab.run),  # type: ignore[arg-type]
+                   lambda: Capture(()), now=Clock())  # fmt: skip
+    return play(on, spec.stages), on.notes
+
+
+def fault(verb: str, name: str = "md5-mismatch", **more: str) -> dict[str, Any]:
+    return {verb: {"fault": name, **more}}
+
+
+def test_a_fault_is_healed_where_it_was_put_in() -> None:
+    faults = FewFaults()
+    found, notes = with_faults(faults, fault("inject", node="kube-node2"), fault("heal"))
+    assert (found[0].outcome, faults.there, notes) == (Outcome.PASS, [], [])
+
+
+def test_a_fault_that_is_still_in_at_the_end_is_taken_out() -> None:
+    faults = FewFaults()
+    _, notes = with_faults(faults, fault("inject", node="kube-node2"))
+    assert (faults.there, notes) == ([], [])
+
+
+def test_a_fault_that_cannot_be_taken_out_is_told() -> None:
+    faults = FewFaults(stuck="md5-mismatch")
+    found, notes = with_faults(faults, fault("inject"), fault("inject", "both-passive"))
+    assert found[0].outcome is Outcome.PASS
+    assert notes == ["the fault md5-mismatch is still in the lab: BIRD does not answer"]
+    assert faults.there == ["md5-mismatch on kube-master"]
 
 
 class Replayed(Probing):
@@ -368,7 +452,7 @@ def test_probes_are_started_read_and_taken_away() -> None:
         probes.read_until(3500)
         assert probes.of(flows[0]) == (Sample(0, 1000, 5),)
         assert probes.journals[0].octets == len("0 1000 5\n= 2000\n") + len("= 4000\n")
-    assert [call[1] for call in started] == ["sh", "python3", "cat", "kill", "rm"]
+    assert [call[1] for call in started] == ["sh", "touch", "python3", "cat", "kill", "rm"]
     assert probes.cost["shell-a"] > 0.3
     assert started[0][0] == "shell-a"
 
