@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3] / "labgen"
+from labgen import images
 
 
 def test_imish_starts_without_any_installed_package(tmp_path: Path) -> None:
-    package = tmp_path / "labgen"
-    shutil.copytree(ROOT / "bigip", package / "bigip", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "errors.py"):
-        shutil.copy(ROOT / name, package / name)
+    """With exactly the files that go into the image."""
+    files = {n: c for n, c in images.context("bigip").items() if n.startswith("labgen/")}
+    assert "labgen/bigip/imish.py" in files
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     done = subprocess.run(
         [sys.executable, "-S", "-E", "-m", "labgen.bigip.imish", "-h"],
         cwd=tmp_path,
