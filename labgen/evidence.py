@@ -88,7 +88,7 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """Everything asked of one node."""
+    """Everything asked of one node. `tunnels` are its tunnel devices with the kernel's kind."""
 
     name: str
     peers: tuple[PeerView, ...] | Missing
@@ -97,6 +97,7 @@ class NodeView:
     counters: Mapping[str, int] | Missing
     listening: tuple[int, ...] | Missing = ()
     extra: Mapping[str, str] = field(default_factory=dict)
+    tunnels: Mapping[str, str] | Missing = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

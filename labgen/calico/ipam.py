@@ -93,6 +93,12 @@ class Ipam:
         block = self._block_of(address)
         return block.allocations.get(_ordinal(block, address)) if block else None
 
+    def held(self, handle: str) -> tuple[Address, ...]:
+        """What a handle holds, by block."""
+        return tuple(
+            a.address for b in self.blocks for a in b.allocations.values() if a.handle == handle
+        )
+
     def borrowed(self) -> tuple[Borrowed, ...]:
         """Addresses that a node took from another's block, by address."""
         found = (
@@ -227,8 +233,7 @@ class Ipam:
 
     def release_handle(self, handle: str) -> tuple[Allocation, ...]:
         """Give back all that a handle holds; nothing is no error."""
-        held = [a for b in self.blocks for a in b.allocations.values() if a.handle == handle]
-        return tuple(self.release(allocation.address) for allocation in held)
+        return tuple(self.release(address) for address in self.held(handle))
 
     def release_node(self, node: str) -> None:
         """A node leaves: its addresses go back, its empty blocks with their affinities go away."""
@@ -252,7 +257,7 @@ class Ipam:
                     )
             named = tuple(n for n in request.pools if not self._pools[n].spec.disabled)
         else:
-            named = tuple(n for n, pool in self._pools.items() if self._selects(pool, request))
+            named = tuple(n for n, pool in self._pools.items() if self.selects(pool, request))
         usable = tuple(
             name
             for name in named
@@ -267,7 +272,8 @@ class Ipam:
             )
         return usable
 
-    def _selects(self, pool: IPPool, request: Request) -> bool:
+    def selects(self, pool: IPPool, request: Request) -> bool:
+        """A pool that serves the request unasked: enabled, for this use, node and namespace."""
         spec = pool.spec
         if spec.disabled or spec.assignment_mode == "Manual":
             return False

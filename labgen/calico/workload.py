@@ -1,14 +1,10 @@
-"""How Calico wires a pod: names, handles and the fixed addresses (CNI plugin and Felix)."""
+"""Names and addresses that Calico makes of other names (CNI plugin, calico-node, Felix)."""
 
 from __future__ import annotations
 
 import hashlib
-from ipaddress import IPv4Address
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
-GATEWAY = IPv4Address("169.254.1.1")  # answered by proxy ARP on the host's end of the veth
-ROUTE_METRIC = 1024  # of a pod's host route; with another one BIRD leaks the /32 to its peers
-ROUTE_PROTOCOL = 80  # Felix's, of cluster routes and tunnels
 
 
 def host_interface(namespace: str, pod: str) -> str:
@@ -17,11 +13,16 @@ def host_interface(namespace: str, pod: str) -> str:
     return f"cali{hashlib.sha1(text, usedforsecurity=False).hexdigest()[:11]}"
 
 
-def pod_handle(container_id: str) -> str:
-    """The IPAM handle of a pod's addresses."""
-    return f"k8s-pod-network.{container_id}"
-
-
 def tunnel_handle(kind: str, node: str) -> tuple[str, dict[str, str]]:
-    """Handle and attributes of a node's tunnel address; `kind` is ipip, vxlan or wireguard."""
-    return f"{kind}-tunnel-addr-{node}", {"node": node, "type": f"{kind}TunnelAddress"}
+    """Handle and attributes of a node's tunnel address; `kind` is ipip, vxlan, vxlan-v6 or
+    wireguard.
+    """
+    first, _, family = kind.partition("-")
+    attributes = {"node": node, "type": f"{first}{family.upper()}TunnelAddress"}
+    return f"{kind}-tunnel-addr-{node}", attributes
+
+
+def vtep_mac(node: str, version: int) -> str:
+    """The MAC address of a node's VXLAN device: `f` and five octets of SHA-1 (felix/calc)."""
+    text = node if version == 4 else f"{node}-v6"
+    return (b"f" + hashlib.sha1(text.encode(), usedforsecurity=False).digest()[:5]).hex(":")

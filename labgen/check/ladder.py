@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 
 from labgen.check import state, wire_rungs
+from labgen.check.encapsulation import encapsulation
 from labgen.check.model import Finding, Rung, Status
 from labgen.design.model import Design, Session
 from labgen.evidence import Evidence
@@ -47,8 +48,9 @@ def about(check: _Check) -> str:
 
 
 def verify(design: Design, evidence: Evidence) -> tuple[Finding, ...]:
-    """Every check of every session that the inputs imply."""
-    return tuple(f for session in design.sessions for f in _climb(design, evidence, session))
+    """Every check of every session that the inputs imply, then of what carries their traffic."""
+    climbed = (f for session in design.sessions for f in _climb(design, evidence, session))
+    return (*climbed, *encapsulation(design, evidence))
 
 
 def _climb(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:

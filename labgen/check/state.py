@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from labgen.calico.felix import FELIX_PROTOCOL, FelixRoute
 from labgen.check.model import Finding, Rung, Status
 from labgen.design.model import Daemon, Design, ExpectedRoute, Session, SessionEnd
 from labgen.evidence import Evidence, FibRoute, Missing, NodeView, PeerView, Ping, RibRoute
@@ -125,13 +126,8 @@ def fib(design: Design, evidence: Evidence, session: Session, receiver: str) -> 
     view = view_of(evidence, receiver)
     table = view if isinstance(view, Missing) else view.fib
     wanted = _announced(design, session, receiver)
-    expected = (
-        _list(
-            f"{r.prefix} via {_hops(r)}" if r.in_kernel else f"{r.prefix} not in the kernel"
-            for r in wanted
-        )
-        or "no route"
-    )
+    felix = {r.network: r for r in design.felix_routes(receiver)}
+    expected = _list(_wanted_in_kernel(r, felix.get(r.prefix)) for r in wanted) or "no route"
     if (why := design.outside(receiver)) is not None:
         yield _finding("fib", Status.SKIP, Rung.FIB, session, subject, expected, why)
         return
@@ -139,15 +135,43 @@ def fib(design: Design, evidence: Evidence, session: Session, receiver: str) -> 
         yield _finding("fib", Status.ERROR, Rung.FIB, session, subject, expected, table.reason,
                        seen)  # fmt: skip
         return
-    problems = [p for route in wanted for p in _fib_problems(route, table)]
+    problems = [p for r in wanted for p in _fib_problems(r, felix.get(r.prefix), table)]
     shown = [_kernel(f) for r in wanted for f in table if f.prefix == r.prefix]
     yield _finding("fib", Status.FAIL if problems else Status.PASS, Rung.FIB, session, subject,
                    expected, _list(problems) or _list(shown) or "no route", seen)  # fmt: skip
 
 
-def _fib_problems(route: ExpectedRoute, table: tuple[FibRoute, ...]) -> Iterator[str]:
+def _wanted_in_kernel(route: ExpectedRoute, felix: FelixRoute | None) -> str:
+    if route.in_kernel:
+        return f"{route.prefix} via {_hops(route)}"
+    if felix is None or felix.is_blackhole:
+        return f"{route.prefix} not in the kernel"
+    device = f" dev {felix.device}" if felix.device else ""
+    return f"{route.prefix} via {felix.gateway}{device} by Felix"
+
+
+def _felix_problems(felix: FelixRoute, table: tuple[FibRoute, ...]) -> Iterator[str]:
+    """Felix's own route is the one that packets take."""
+    found = [f for f in table if f.prefix == felix.network]
+    if not any(f.protocol == FELIX_PROTOCOL for f in found):
+        yield f"Felix's {felix.network} is missing"
+        return
+    best = min(found, key=lambda f: f.metric)
+    ways = {(hop, dev) for hop, dev in best.next_hops if felix.device in (None, dev)}
+    if best.protocol != FELIX_PROTOCOL:
+        yield f"{felix.network} is overridden: {_kernel(best)}"
+    elif felix.gateway not in {hop for hop, _ in ways}:
+        device = f" dev {felix.device}" if felix.device else ""
+        yield f"{_kernel(best)}, not via {felix.gateway}{device}"
+
+
+def _fib_problems(
+    route: ExpectedRoute, felix: FelixRoute | None, table: tuple[FibRoute, ...]
+) -> Iterator[str]:
     found = [f for f in table if f.prefix == route.prefix and f.protocol in ("bgp", "bird")]
     if not route.in_kernel:
+        if felix is not None and not felix.is_blackhole:
+            yield from _felix_problems(felix, table)
         if found:
             yield f"{route.prefix} is in the kernel"
         return

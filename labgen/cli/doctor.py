@@ -67,6 +67,7 @@ def _examine() -> Iterator[Remark]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Remark("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or later")
     yield from _engine()
+    yield _ipip()
     yield _tool("wireshark", "looks at `labgen capture -w -`; apt-get install wireshark")
     yield _tool("tshark", "a second opinion on captures in the tests; apt-get install tshark")
 
@@ -98,6 +99,20 @@ def _images(runtime: object) -> Iterator[Remark]:
     found = f"{len(wanted) - len(missing)} of {len(wanted)} built"
     cure = "the next `labgen deploy` builds them"
     yield Remark("lab images", not missing, found, cure, needed=False)
+
+
+def _ipip() -> Remark:
+    import platform
+    from pathlib import Path
+
+    modules = Path("/lib/modules") / platform.release()
+    lists = [modules / name for name in ("modules.dep", "modules.builtin")]
+    there = Path("/sys/module/ipip").exists() or any(
+        "/ipip.ko" in path.read_text(errors="replace") for path in lists if path.is_file()
+    )
+    found = "in this kernel" if there else "not in this kernel"
+    cure = "none needed: labs carry IPIP pools over VXLAN devices named tunl0, and say so"
+    return Remark("IPIP", there, found, cure, needed=False)
 
 
 def _tool(name: str, cure: str) -> Remark:

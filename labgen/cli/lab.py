@@ -33,8 +33,9 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
     from labgen.lab.current import begin
     from labgen.lab.deploy import deploy as bring_up
     from labgen.lab.operate import wait_converged
+    from labgen.lab.verify import tunnel_notes
 
-    opened = project(lab)
+    opened, engine = project(lab), runtime()
     for note in opened.design.notes:
         click.echo(f"note: {note}", err=True)
     conflicts = [f"{s.name}: {s.conflict}" for s in opened.design.sessions if s.conflict]
@@ -47,7 +48,7 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
             opened.artefacts,
             opened.directory,
             topology_file=opened.topology_file,
-            runtime=runtime(),
+            runtime=engine,
             wait=waiting if wait else None,
             progress=line.event,
             reconfigure=reconfigure,
@@ -57,6 +58,8 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
         nodes, sessions = len(opened.plan.nodes), len(opened.design.sessions)
         verb = "is up" if done.changed else "runs already"
         line.finish(f"lab {opened.name} {verb}: {nodes} nodes, {sessions} sessions")
+    for note in tunnel_notes(opened, engine):
+        click.echo(f"note: {note}", err=True)
 
 
 @click.command()
@@ -209,12 +212,12 @@ def _print_findings(lab: str, findings: Any, *, story: bool) -> None:
     click.echo(f"lab {lab}")
     for line in text.ladder(findings, paint):
         click.echo(line)
-    sessions = list(dict.fromkeys(f.session for f in findings))
+    sessions = list(dict.fromkeys(f.session for f in findings if f.session))
     for session in sessions if story else ():
         click.echo("")
         for line in text.story(findings, session):
             click.echo(line)
-    red = text.details(findings, paint)
+    red = [*text.details(findings, paint), *text.limits(findings, paint)]
     if red:
         click.echo("")
     for line in red:

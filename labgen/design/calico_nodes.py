@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +9,13 @@ from ipaddress import IPv4Address, ip_interface, ip_network
 
 from labgen.calico.cluster import MANIFEST_NAMESPACE, OPERATOR_NAMESPACE
 from labgen.calico.confd import Confd
+from labgen.calico.felix import Felix
 from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop
 from labgen.calico.resources import Resources, merged, parse, raise_all
+from labgen.calico.workload import host_interface
 from labgen.design.content import Content, lab_node
 from labgen.design.model import (
+    Alien,
     CalicoNode,
     Daemon,
     ExportPolicy,
@@ -60,14 +62,19 @@ def decide(
         resources, environment={"NAMESPACE": _namespace(resources), **(environment or {})}
     )
     pools = [Pool(p.spec.network, bool(p.spec.nat_outgoing)) for p in resources.ip_pools]
+    felix = Felix(resources, content.blocks)
+    configs = {name: confd.node(name) for name in cluster.nodes}
     nodes = tuple(
         CalicoNode(
             node_name,
             content.name,
             (_interface(spec, node_name, node),),
-            confd.node(node_name),
+            configs[node_name],
             tuple(pod for pod in pods if pod.node == node_name),
             nat=ruleset(content.state, node_name, pools),
+            routes=felix.routes(configs[node_name]),
+            tunnels=felix.tunnels(configs[node_name]),
+            mtu=spec.segments[node.segment].mtu,
         )
         for node_name, node in cluster.nodes.items()
     )
@@ -151,12 +158,6 @@ def _interface(spec: Spec, name: str, node: SpecNode) -> Interface:
     return Interface("eth1", node.segment, tuple(_addresses(spec, node)), mac)
 
 
-def workload_interface(namespace: str, pod: str) -> str:
-    """The host side of a pod's veth, as Calico names it: `cali` and 11 digits of a SHA-1."""
-    digest = hashlib.sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False)
-    return f"cali{digest.hexdigest()[:11]}"
-
-
 def _pods(cluster: Cluster, state: ClusterState) -> tuple[Pod, ...]:
     """The pods that run in containers of their own."""
     return tuple(
@@ -166,7 +167,7 @@ def _pods(cluster: Cluster, state: ClusterState) -> tuple[Pod, ...]:
             state.name,
             pod.spec.node_name,
             pod.addresses,
-            workload_interface(pod.meta.namespace, pod.meta.name),
+            host_interface(pod.meta.namespace, pod.meta.name),
             cluster.pod_mtu,
         )
         for pod in state.pods
@@ -192,6 +193,7 @@ def speaker(node: CalicoNode) -> Speaker:
         listen_port=config.v4.listen.port or 179,
         cluster_id=_identifier(config.cluster_id or ""),
         add_path_receive=True,  # `add paths on` in Calico's template
+        aliens=tuple(Alien(r.network, r.gateway, r.onlink) for r in node.routes),
     )
 
 

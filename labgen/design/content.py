@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from labgen.calico import resources as calico
 from labgen.calico.ipam import Ipam, NoAddress, Request
 from labgen.calico.resources import Resources, merged
+from labgen.calico.tunnels import with_tunnel_addresses
 from labgen.design.model import Address, Network
 from labgen.errors import InputError, Mark
 from labgen.kubernetes import kinds, manifests, nodes, system, verbs
@@ -90,6 +91,8 @@ def initial(
         )
         for pod_name, pod in cluster.pods.items()
     }
+    tunnelled = with_tunnel_addresses(resources, ipam, cluster.nodes)
+    resources = merged(resources, Resources(nodes=tunnelled))
     state = started(state, ipam, given, LONG_AGO)
     return Content(name, with_state(_with_blocks(resources, ipam), state), state, ipam.blocks)
 

@@ -24,6 +24,7 @@ from labgen.design.model import (
 )
 
 CALICO_LOCAL_PREF = 2_147_483_647 - 1024  # M - the normal route priority (calico-bgp: export body)
+ALIEN_LOCAL_PREF = 2_147_483_647  # M - 0: Felix gives its cluster routes no metric
 FRR_LOCAL_PREF = 100
 _MAX_ROUNDS = 64
 
@@ -40,6 +41,7 @@ class _Path:
     originator: IPv4Address | None = None
     cluster_list: tuple[IPv4Address, ...] = ()
     to_client: bool = False
+    tunnelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,12 @@ def _own(speaker: Speaker) -> list[_Path]:
     found = dict.fromkeys(speaker.redistributes, "INCOMPLETE") | dict.fromkeys(
         speaker.originates, "IGP"
     )
-    return [_Path(p, None, (), pref, origin, "local", speaker.node) for p, origin in found.items()]
+    paths = [_Path(p, None, (), pref, origin, "local", speaker.node) for p, origin in found.items()]
+    return paths + [
+        _Path(a.prefix, a.gateway, (), ALIEN_LOCAL_PREF, "IGP", "alien", speaker.node,
+              tunnelled=a.tunnelled)
+        for a in speaker.aliens
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +154,23 @@ def _announce(way: _Way, offer: _Offer) -> tuple[_Path, ...]:
 
 
 def _export(way: _Way, path: _Path) -> _Path | None:
+    out = _passed_on(way, path)
+    if out is not None and way.sender.daemon is Daemon.BIRD and out.next_hop == way.out.address:
+        return None  # BIRD sends nobody a route by way of himself (bgp_get_bucket)
+    return out
+
+
+def _passed_on(way: _Way, path: _Path) -> _Path | None:
     sender = way.sender
     if path.sender == way.receiver.node:
         return None
     reflected = path.learned == "ibgp" and way.ibgp
     if reflected and not (path.to_client or way.out.rr_client):
         return None
-    if not sender.export.passes(path.prefix):
+    if not sender.export.passes(path.prefix) or (path.tunnelled and way.ibgp):
         return None
-    out = replace(path, sender=sender.node, learned="ibgp" if way.ibgp else "ebgp")
+    learned = "ibgp" if way.ibgp else "ebgp"
+    out = replace(path, sender=sender.node, learned=learned, tunnelled=False)
     if way.ibgp:
         keep = path.next_hop is not None and not way.out.next_hop_self
         out = replace(out, next_hop=path.next_hop if keep else way.local)
@@ -185,6 +200,8 @@ def _receive(way: _Way, paths: Sequence[_Path]) -> list[_Path]:
     for path in paths:
         if path.as_path.count(way.back.local_as) > way.back.allow_local_as:
             continue  # RFC 4271 §9.1.2: an AS loop
+        if path.next_hop in receiver.addresses:
+            continue  # RFC 4271 §5.1.3: a next hop of its own
         cluster = receiver.cluster_id or receiver.bgp_identifier
         if cluster in path.cluster_list or path.originator == receiver.bgp_identifier:
             continue  # RFC 4456 §8
@@ -197,10 +214,13 @@ def _receive(way: _Way, paths: Sequence[_Path]) -> list[_Path]:
     return result
 
 
-def _preference(path: _Path) -> tuple[bool, int, int, bool, int, str]:
-    """RFC 4271 §9.1.2.2, the steps that labs reach; smaller is better."""
+def _preference(path: _Path) -> tuple[int, int, int, bool, int, str]:
+    """RFC 4271 §9.1.2.2, the steps that labs reach; smaller is better.
+
+    Before them stands BIRD's preference of protocols: static 200, BGP 100, kernel 10.
+    """
     return (
-        path.learned != "local",
+        {"local": 0, "alien": 2}.get(path.learned, 1),
         -path.local_pref,
         len(path.as_path),
         path.learned != "ebgp",
@@ -242,7 +262,7 @@ def _routes(speaker: Speaker, table: Sequence[_Path]) -> tuple[ExpectedRoute, ..
     for prefix in sorted(by_prefix, key=_order):
         paths = sorted(by_prefix[prefix], key=_preference)
         best = paths[0]
-        if best.next_hop is None:
+        if best.learned in ("local", "alien"):
             continue
         equal = [p for p in paths if _shares_load(speaker, p, best)]
         limit = len(equal)

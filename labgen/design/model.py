@@ -20,6 +20,7 @@ from labgen.plan import Role
 if TYPE_CHECKING:
     from labgen.bigip.ltm import LocalTraffic
     from labgen.bigip.translate import Translation
+    from labgen.calico.felix import FelixRoute, Tunnel
     from labgen.calico.node_config import NodeConfig
     from labgen.design.content import Content
 
@@ -128,6 +129,19 @@ def _inside(prefix: Network, network: Network) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Alien:
+    """A route that another program put into a speaker's kernel and that its daemon learns.
+
+    BIRD takes Felix's cluster routes so (`learn`), with their metric of 0. `gateway` None is a
+    blackhole; `tunnelled` routes are not told to iBGP peers (calico-bgp: tunnel-route reject).
+    """
+
+    prefix: Network
+    gateway: Address | None
+    tunnelled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Speaker:
     """A BGP speaker: a Calico node or a router.
 
@@ -139,6 +153,7 @@ class Speaker:
     INCOMPLETE (RFC 4271 §5.1.1), `originates` with IGP. `outside` says why labgen cannot ask this
     speaker itself: what it is seen to do on the wire and by its peers is judged all the same.
     `four_octet_as` is None where its configuration does not tell what its OPEN will offer.
+    `aliens` are kernel routes of others that it announces as well.
     """
 
     node: str
@@ -159,6 +174,7 @@ class Speaker:
     multipath_relax: bool = False
     outside: str | None = None
     four_octet_as: bool | None = True
+    aliens: tuple[Alien, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +275,8 @@ class Forecast:
 class CalicoNode:
     """A Calico node and the configuration that confd would give it.
 
-    `nat` is what kube-proxy and Felix put into its kernel, for `nft -f`.
+    `nat` is what kube-proxy and Felix put into its kernel, for `nft -f`. `routes` and `tunnels`
+    are Felix's; `mtu` is its underlay's, octets.
     """
 
     name: str
@@ -269,6 +286,9 @@ class CalicoNode:
     pods: tuple[Pod, ...]
     role: Role = Role.CALICO_NODE
     nat: str = ""
+    routes: tuple[FelixRoute, ...] = ()
+    tunnels: tuple[Tunnel, ...] = ()
+    mtu: int = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +369,14 @@ class Design:
     def outside(self, node: str | None) -> str | None:
         """Why a node cannot be asked; None for every node that can."""
         return next((s.outside for s in self.speakers if s.node == node), None)
+
+    def felix_routes(self, node: str) -> tuple[FelixRoute, ...]:
+        """What Felix programs on a node; nothing on a router."""
+        return next((n.routes for n in self.calico_nodes if n.name == node), ())
+
+    def tunnels(self, node: str) -> tuple[Tunnel, ...]:
+        """A node's tunnel devices; a router has none."""
+        return next((n.tunnels for n in self.calico_nodes if n.name == node), ())
 
     def sessions_of(self, node: str) -> tuple[Session, ...]:
         return tuple(s for s in self.sessions if node in (s.a.node, s.b.node))

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from labgen import images
+from labgen.calico.workload import HOST_MAC
 from labgen.design.model import CalicoNode, Design, Interface, Pod, Router, Segment
 from labgen.plan import (
     MAX_INTERFACE_NAME,
@@ -18,7 +19,6 @@ from labgen.plan import (
     Role,
 )
 
-CALI_MAC = "ee:ee:ee:ee:ee:ee"  # Felix gives every cali interface this address
 CONFIG_TARGET = "/etc/labgen"
 CONFD_TARGET = "/etc/calico/confd/config"
 CAPTURES = "captures"
@@ -175,7 +175,7 @@ def _pod_links(design: Design) -> list[LinkPlan]:
     return [
         LinkPlan(
             Endpoint(pod.name, "eth0", mac_of(design.name, pod.name, "eth0")),
-            Endpoint(pod.node, pod.interface, CALI_MAC),
+            Endpoint(pod.node, pod.interface, HOST_MAC),
             pod.mtu,
         )
         for pod in design.pods

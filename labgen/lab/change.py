@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 WORKERS = 8
 END_SECONDS = 3.0
 _CANDIDATE = ".next"
+_NAT = ("nft", "-f", "/etc/labgen/nat.nft")
+_FELIX = ("python3", "-I", "-S", "/opt/labgen/felix.py", "/etc/labgen/felix")
 _CONFD = re.compile(r"(?P<node>[^/]+)/confd/(?P<file>(?P<daemon>bird6?)[^/]*\.cfg)\Z")
 _ACCEPTED = ("Reconfigured", "Reconfiguration in progress", "Reconfiguration already in progress")
 _T = TypeVar("_T")
@@ -215,7 +217,7 @@ class _Change:
     def _reload(self, changed: Iterable[str], new: set[str]) -> None:
         """kube-proxy's rules and Felix's outgoing NAT, each node's in one transaction."""
         nodes = sorted({k.split("/")[0] for k in changed if k.endswith("/nat.nft")} - new)
-        _each(lambda n: self.site.run(n, ("nft", "-f", "/etc/labgen/nat.nft")), nodes)
+        _each(lambda n: self.site.run(n, _NAT), nodes)
 
     def _configure(self, confd: Mapping[str, set[str]]) -> None:
         _each(
@@ -235,8 +237,7 @@ class _Change:
     def _felix(self, changed: Iterable[str], new: set[str]) -> None:
         """Felix's part again, where a node's pods are others now; routes of old ones went along."""
         nodes = {k.split("/")[0] for k in changed if k.endswith("/felix")} - new
-        argv = ("python3", "-I", "-S", "/opt/labgen/felix.py", "/etc/labgen/felix")
-        _each(lambda n: self.site.run(n, argv), sorted(nodes))
+        _each(lambda n: self.site.run(n, _FELIX), sorted(nodes))
 
     # --- ending -------------------------------------------------------------------------------
 
@@ -283,10 +284,10 @@ class _Change:
         for node, daemon in self.configured:
             with contextlib.suppress(LabgenError):
                 self.site.commands.run(node, reconfigure(daemon))
-        touched = {p.parent.name for p in self.old if p.name == "nat.nft"} & set(self.kept)
-        for node in touched:
-            with contextlib.suppress(LabgenError):
-                self.site.commands.run(node, ("nft", "-f", "/etc/labgen/nat.nft"))
+        for file, argv in (("nat.nft", _NAT), ("felix", _FELIX)):
+            for node in {p.parent.name for p in self.old if p.name == file} & set(self.kept):
+                with contextlib.suppress(LabgenError):
+                    self.site.commands.run(node, argv)
         containers = self.site.containers()
         with contextlib.suppress(LabgenError):
             mine = [containers[name] for name in self.started if name in containers]

@@ -25,8 +25,9 @@ from labgen.calico.datastore import (
 )
 from labgen.calico.ipam import Ipam
 from labgen.calico.resources import parse
+from labgen.calico.tunnels import with_tunnel_addresses
+from labgen.calico.workload import host_interface
 from labgen.design import content
-from labgen.design.calico_nodes import workload_interface
 from labgen.design.content import Content
 from labgen.design.model import Design
 from labgen.kubernetes import state as states
@@ -143,8 +144,10 @@ def _made_at(state: ClusterState, now: datetime) -> ClusterState:
 # --- one half follows the other ---------------------------------------------------------------
 
 
-def after_calicoctl(cluster: ClusterStore, store: Datastore) -> ClusterStore:
-    """The cluster with a changed datastore: labels of Nodes are Kubernetes' as well."""
+def after_calicoctl(cluster: ClusterStore, store: Datastore, stamps: Stamps) -> ClusterStore:
+    """The cluster with a changed datastore: labels of Nodes are Kubernetes' as well, and what
+    calico-node does of itself (addresses of tunnels) is done.
+    """
     state = cluster.kubernetes
     for document in store.list("Node"):
         metadata = document["metadata"]
@@ -152,7 +155,7 @@ def after_calicoctl(cluster: ClusterStore, store: Datastore) -> ClusterStore:
         labels = metadata.get("labels") or {}
         if node is not None and dict(node.meta.labels) != labels:
             state = state.having(replace(node, meta=replace(node.meta, labels=labels)))
-    return replace(cluster, calico=store, kubernetes=state)
+    return with_tunnels(replace(cluster, calico=store, kubernetes=state), stamps)
 
 
 def after_kubectl(cluster: ClusterStore, state: ClusterState, stamps: Stamps) -> ClusterStore:
@@ -194,7 +197,20 @@ def with_first_blocks(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
     resources = cluster.calico.resources("IPPool")
     for name in cluster.nodes:
         content.claim_first_blocks(ipam, resources, name)
-    return _with_ipam(cluster, ipam, stamps)
+    return with_tunnels(_with_ipam(cluster, ipam, stamps), stamps)
+
+
+def with_tunnels(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
+    """Every node with the tunnel addresses that the pools ask for, and no others."""
+    ipam = cluster.ipam()
+    resources = cluster.calico.resources("Node", "IPPool")
+    changed = with_tunnel_addresses(resources, ipam, cluster.nodes)
+    if not changed:
+        return cluster
+    store = cluster.calico
+    for node in changed:
+        store = store.put(_node_document(node), stamps)
+    return _with_ipam(replace(cluster, calico=store), ipam, stamps)
 
 
 def with_node(
@@ -342,7 +358,7 @@ def _endpoint(pod: Pod) -> dict[str, Any] | None:
             "node": node,
             "pod": meta.name,
             "endpoint": "eth0",
-            "interfaceName": workload_interface(meta.namespace, meta.name),
+            "interfaceName": host_interface(meta.namespace, meta.name),
             "ipNetworks": [f"{a}/{a.max_prefixlen}" for a in pod.addresses],
             "profiles": [f"kns.{meta.namespace}"],
         },

@@ -125,7 +125,7 @@ class LiveLab:
             )
             after = before
             if result.store is not before.calico:
-                after = clusters.after_calicoctl(before, result.store)
+                after = clusters.after_calicoctl(before, result.store, self._stamps)
             changed = self._bring(now, now.having(after))
         return Answered(result.stdout, result.stderr, result.status, changed)
 

@@ -36,7 +36,10 @@ def take(design: Design, commands: Commands, wire: Callable[[], object]) -> Evid
     """All evidence at once. What cannot be had is Missing with the reason, never an exception."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         captured = pool.submit(_or_missing, wire)
-        views = {s.node: pool.submit(node_view, s, commands) for s in design.speakers}
+        views = {
+            s.node: pool.submit(node_view, s, commands, tunnels=bool(design.tunnels(s.node)))
+            for s in design.speakers
+        }
         pings = [pool.submit(_or_missing, lambda pair=pair: ping(commands, *pair))
                  for pair in ping_pairs(design)]  # fmt: skip
         return Evidence(
@@ -78,7 +81,7 @@ def ping(commands: Commands, source: str, target: Address) -> Ping:
                 done.stdout)  # fmt: skip
 
 
-def node_view(speaker: Speaker, commands: Commands) -> NodeView | Missing:
+def node_view(speaker: Speaker, commands: Commands, *, tunnels: bool = False) -> NodeView | Missing:
     """Everything asked of one speaker. A node that does not run is Missing as a whole."""
     node = speaker.node
     if speaker.outside is not None:
@@ -96,7 +99,8 @@ def node_view(speaker: Speaker, commands: Commands) -> NodeView | Missing:
         more = ask(kernel.ROUTES6, lambda text: kernel.parse_routes(text, version=6))
         fib = more if isinstance(more, Missing) else (*fib, *more)
     peers, rib = _bird(ask, has_v6) if speaker.daemon is Daemon.BIRD else _frr(ask, has_v6)
-    return NodeView(node, peers, rib, fib, counters)
+    kinds = ask(kernel.LINKS, kernel.parse_tunnels) if tunnels else {}
+    return NodeView(node, peers, rib, fib, counters, tunnels=kinds)
 
 
 _Peers = tuple[PeerView, ...] | Missing

@@ -104,9 +104,10 @@ def _missing(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
 
 
 def _routes_lacking(design: Design, speaker: Speaker, commands: Commands) -> list[str]:
-    if speaker.node in design.forecast.unforeseen:
-        return []
-    expected = {r.prefix for r in design.forecast.routes.get(speaker.node, ()) if r.in_kernel}
+    expected = {r.network for r in design.felix_routes(speaker.node)}
+    if speaker.node not in design.forecast.unforeseen:
+        routes = design.forecast.routes.get(speaker.node, ())
+        expected |= {r.prefix for r in routes if r.in_kernel}
     there = _installed(expected, speaker, commands)
     return [f"{speaker.node}: no route to {p}" for p in sorted(expected - there, key=str)]
 

@@ -12,6 +12,8 @@ from labgen.evidence import Address, FibRoute, Network
 
 ROUTES = ("ip", "-j", "-4", "route", "show", "table", "main")
 ROUTES6 = ("ip", "-j", "-6", "route", "show", "table", "main")
+LINKS = ("ip", "-j", "-d", "link", "show")
+_TUNNEL_KINDS = ("ipip", "vxlan", "wireguard")
 # PID 1 is in the node's network namespace whoever asks; `self` may not be in its PID namespace
 COUNTERS = ("cat", "/proc/1/net/netstat", "/proc/1/net/snmp")
 
@@ -42,6 +44,16 @@ def _hop(row: Mapping[str, Any]) -> tuple[Address | None, str]:
     via = row.get("via") or {}
     gateway = row.get("gateway") or via.get("host")
     return (ip_address(gateway) if gateway else None, str(row.get("dev", "")))
+
+
+def parse_tunnels(text: str) -> dict[str, str]:
+    """Tunnel devices and their kinds from `ip -j -d link`. Raises ParseError."""
+    try:
+        rows = [row for row in json.loads(text or "[]") if row]
+        kinds = {row["ifname"]: row.get("linkinfo", {}).get("info_kind", "") for row in rows}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ParseError("ip -j -d link", str(error), expected="a JSON list of links") from None
+    return {name: kind for name, kind in kinds.items() if kind in _TUNNEL_KINDS}
 
 
 def parse_counters(text: str) -> dict[str, int]:

@@ -133,7 +133,7 @@ def _called(bench: _Bench, call: Call, now: LiveState) -> LiveState:
         )
         if result.status:
             raise InputError(f"`{call}`: {_said(result.stderr or result.stdout)}")
-        return now.having(clusters.after_calicoctl(before, result.store))
+        return now.having(clusters.after_calicoctl(before, result.store, bench.stamps))
     states = Clusters({n: c.kubernetes for n, c in now.clusters.items()}, now.current)
     answer = kubectl.kubectl(
         ["--cluster", call.cluster, *call.argv], states, read=bench.texts.documents,

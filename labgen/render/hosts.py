@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from labgen.calico.tunnels import IPIP
 from labgen.design.model import CalicoNode, Interface, KernelRoute, Pod, Router
 
+if TYPE_CHECKING:
+    from labgen.calico.felix import FelixRoute, Tunnel
+
 POD_GATEWAY = "169.254.1.1"  # Calico's: every pod sees this address behind proxy ARP
+VXLAN_ID, VXLAN_PORT = 4096, 4789  # FelixConfiguration vxlanVNI, vxlanPort
 POD_GATEWAY6 = "fe80::ecee:eeff:feee:eeee"  # the link-local address of ee:ee:ee:ee:ee:ee
 
 
@@ -69,11 +75,29 @@ def pod(pod: Pod) -> str:
 
 
 def felix(node: CalicoNode) -> str:
-    """The pods of a Calico node, for the entrypoint to program as Felix does."""
+    """What Felix programs on a Calico node, for `felix.py`: pods, tunnels, cluster routes."""
     lines = [f"underlay {node.interfaces[0].name}"] if node.interfaces else []
     lines += [
         f"workload {pod.interface} {a}/{a.max_prefixlen}"
         for pod in node.pods
         for a in pod.addresses
     ]
+    for tunnel in node.tunnels:
+        lines += _tunnel(tunnel, node.mtu)
+    lines += map(_route, node.routes)
     return "\n".join(lines) + "\n"
+
+
+def _tunnel(tunnel: Tunnel, mtu: int) -> list[str]:
+    kind = "ipip" if tunnel.kind is IPIP else f"vxlan {VXLAN_ID} {VXLAN_PORT}"
+    first = (
+        f"tunnel {tunnel.device} {tunnel.local} {tunnel.address} {tunnel.mac} "
+        f"{mtu - tunnel.overhead} {kind}"
+    )
+    return [first, *(f"end {tunnel.device} {e.node} {e.address} {e.mac}" for e in tunnel.ends)]
+
+
+def _route(route: FelixRoute) -> str:
+    if route.is_blackhole:
+        return f"blackhole {route.network}"
+    return f"route {route.network} {route.gateway} {route.device or '-'}"

@@ -82,6 +82,16 @@ def details(findings: Sequence[Finding], style: Style = plain) -> list[str]:
     return lines
 
 
+def limits(findings: Sequence[Finding], style: Style = plain) -> list[str]:
+    """A line for each thing that this machine could not do as it should be, and where."""
+    where: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.status is Status.SKIP and not finding.session:
+            where.setdefault(finding.observed, []).append(finding.subject)
+    word = style("SKIP", _COLOUR[Status.SKIP])
+    return [f"{word} {', '.join(subjects)}: {why}" for why, subjects in where.items()]
+
+
 def summary(findings: Sequence[Finding], style: Style = plain) -> str:
     """One line: how many of each status."""
     counts = {status: sum(f.status is status for f in findings) for status in Status}

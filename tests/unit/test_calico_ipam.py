@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -229,5 +230,10 @@ def test_names_of_a_pods_ends() -> None:
         "ipip-tunnel-addr-node1",
         {"node": "node1", "type": "ipipTunnelAddress"},
     )
-    assert workload.pod_handle("abc") == "k8s-pod-network.abc"
+    assert workload.tunnel_handle("vxlan-v6", "node1") == (
+        "vxlan-v6-tunnel-addr-node1",
+        {"node": "node1", "type": "vxlanV6TunnelAddress"},
+    )
+    # printf %s node1 | sha1sum; Felix's VTEPs begin with 66
+    assert workload.vtep_mac("node1", 4) == "66:" + hashlib.sha1(b"node1").digest()[:5].hex(":")
     assert ipam.DEFAULT_MAX_BLOCKS == 20

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from labgen.design.forecast import CALICO_LOCAL_PREF, forecast
-from labgen.design.model import Daemon, ExportPolicy, PeerConfig, Speaker
+from labgen.design.model import Alien, Daemon, ExportPolicy, PeerConfig, Speaker
 from labgen.design.sessions import derive
 
 POOL = (IPv4Network("10.200.0.0/16"),)
@@ -167,3 +168,37 @@ def test_what_the_configurations_already_rule_out(f5, node, reason) -> None:  # 
     assert session.conflict == reason
     assert "s3cret" not in repr(session)
     assert bool(forecast([one, two], [session]).routes["bigip"]) is (reason is None)
+
+
+def with_alien(speaker: Speaker, prefix: str, gateway: str, *, tunnelled: bool) -> Speaker:
+    alien = Alien(IPv4Network(prefix), IPv4Address(gateway), tunnelled)
+    return replace(speaker, aliens=(alien,))
+
+
+@pytest.mark.parametrize("tunnelled", [True, False])
+def test_felixs_routes_are_learned_and_told_on_as_the_export_table_says(tunnelled: bool) -> None:
+    """Row 3: through a tunnel not to iBGP peers; row 10: to eBGP peers all the same."""
+    gateway = "10.200.2.0" if tunnelled else "10.0.0.9"
+    one = calico(
+        "one", "10.0.0.1", "10.200.1.0/26", [peer("10.0.0.2"), peer("10.0.0.7", remote=65001)]
+    )
+    one = with_alien(one, "10.200.2.0/26", gateway, tunnelled=tunnelled)
+    two = calico("two", "10.0.0.2", "10.200.3.0/26", [peer("10.0.0.1")])
+    tor = replace(bigip("10.0.0.7", [peer("10.0.0.1", local=65001)], asn=65001), node="tor")
+    found = run(one, two, tor)
+    to_two = {a.prefix: a for a in found.announcements["one", "two"]}
+    to_tor = {a.prefix: a for a in found.announcements["one", "tor"]}
+    block = IPv4Network("10.200.2.0/26")
+    assert (block in to_two) is not tunnelled
+    if not tunnelled:  # the gateway stays, the metric of 0 becomes the highest LOCAL_PREF
+        assert (str(to_two[block].next_hop), to_two[block].local_pref) == (gateway, 2_147_483_647)
+    assert str(to_tor[block].next_hop) == "10.0.0.1"
+    assert block not in {r.prefix for r in found.routes["one"]}  # it came from the kernel
+
+
+def test_bird_tells_nobody_a_route_by_way_of_himself() -> None:
+    one = calico("one", "10.0.0.1", "10.200.1.0/26", [peer("10.0.0.2")])
+    one = with_alien(one, "10.200.3.0/26", "10.0.0.2", tunnelled=False)
+    two = calico("two", "10.0.0.2", "10.200.3.0/26", [peer("10.0.0.1")])
+    found = run(one, two)
+    assert [str(a.prefix) for a in found.announcements["one", "two"]] == ["10.200.1.0/26"]

@@ -28,7 +28,7 @@ count_interfaces() {
   present=0
   for path in /sys/class/net/*; do
     case ${path##*/} in
-      lo | tunl0 | gre0 | gretap0 | erspan0 | sit0 | ip6tnl0 | ip6gre0 | ip_vti0 | ip6_vti0) ;;
+      lo | tunl0 | vxlan*.calico | gre0 | gretap0 | erspan0 | sit0 | ip6tnl0 | ip6gre0 | ip_vti0 | ip6_vti0) ;;
       *) present=$((present + 1)) ;;
     esac
   done

@@ -6,6 +6,8 @@ import fcntl
 import importlib.util
 import io
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ def load(relative):
     path = Path(images.__file__).parent / relative
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -250,10 +253,60 @@ echo = load("pod/echo_server.py")
 
 
 def test_felix_reads_its_file():
-    text = (
-        "# of n1\nunderlay eth1\n\nworkload cali1 10.0.0.1/32 # a pod\nworkload cali2 fd00::1/128\n"
+    text = """\
+# of n1
+underlay eth1
+
+workload cali1 10.0.0.1/32 # a pod
+workload cali2 fd00::1/128
+peering cali1 169.254.0.179/32
+tunnel vxlan.calico 10.1.0.1 10.48.0.0 66:01 1450 vxlan 4096 4789
+end vxlan.calico 10.1.0.2 10.48.0.64 66:02
+route 10.48.0.64/26 10.48.0.64 vxlan.calico
+route 10.48.0.128/26 10.1.0.3 -
+blackhole 10.48.0.0/26
+"""
+    found = felix.parse(text)
+    assert found.underlay == "eth1"
+    assert found.workloads == [("cali1", "10.0.0.1/32"), ("cali2", "fd00::1/128")]
+    assert found.peerings == [("cali1", "169.254.0.179/32")]
+    tunnel = found.tunnels["vxlan.calico"]
+    assert (tunnel.mtu, tunnel.kind) == (1450, ("vxlan", "4096", "4789"))
+    assert tunnel.ends == [("10.1.0.2", "10.48.0.64", "66:02")]
+    assert found.routes == {
+        "10.48.0.64/26": ["via", "10.48.0.64", "dev", "vxlan.calico", "onlink"],
+        "10.48.0.128/26": ["via", "10.1.0.3"],
+        "10.48.0.0/26": [],
+    }
+
+
+@pytest.mark.parametrize("module", [True, False])
+def test_ipip_is_real_where_the_kernel_has_it(module, monkeypatch, capsys):
+    """`ip` as kernels with and without the module answer it; the device that comes of it."""
+    done = []
+
+    def answered(argv, **_):
+        done.append(" ".join(argv))
+        kind = "ipip" if module else "vxlan" if any("type vxlan" in text for text in done) else ""
+        if "add tunl0 type ipip" in done[-1] and not module:
+            return subprocess.CompletedProcess(argv, 2, "", "Error: Unknown device type.\n")
+        if argv[:4] == ["ip", "-j", "-d", "link"] and kind:
+            return subprocess.CompletedProcess(
+                argv, 0, f'[{{"linkinfo":{{"info_kind":"{kind}"}}}}]'
+            )
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    monkeypatch.setattr(felix.subprocess, "run", answered)
+    text = "tunnel tunl0 10.1.0.1 10.48.0.0 66:01 1480 ipip\nend tunl0 10.1.0.2 10.1.0.2 66:02\n"
+    felix.raise_tunnel("tunl0", felix.parse(text).tunnels["tunl0"], "eth1")
+    assert (
+        any(text.startswith("ip link add tunl0 address 66:01 type vxlan id 4097") for text in done)
+        is not module
     )
-    assert felix.parse(text) == ("eth1", [("cali1", "10.0.0.1/32"), ("cali2", "fd00::1/128")])
+    assert ("ip link set dev tunl0 mtu 1480 up" in done) is module
+    assert ("ip link set dev tunl0 mtu 1450 up" in done) is not module
+    assert any("fdb append 66:02" in text for text in done) is not module
+    assert ("no IPIP" in capsys.readouterr().err) is not module
 
 
 def test_felix_tells_the_line_it_does_not_understand():
