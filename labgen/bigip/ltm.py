@@ -226,7 +226,9 @@ def _monitor(item: Item) -> Monitor:
         mark = (item.get("recv") or item).mark
         raise InputError(f"{_what(item)}: `recv` is no regular expression: {error}",
                          mark=mark) from None  # fmt: skip
-    return Monitor(item.name, base.kind, *numbers.values(), *texts.values())
+    return Monitor(
+        item.name, base.kind, numbers["interval"], numbers["timeout"], texts["send"], texts["recv"]
+    )
 
 
 def _pool(
