@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from labgen.bigip.lockdown import port_number
 from labgen.bigip.tmsh_text import Block, Word, lines
 from labgen.errors import InputError, InputErrors
 
@@ -190,20 +191,31 @@ _CONTRARY = {
 
 def _listed(before: Sequence[Entry], change: Entry) -> tuple[Entry, ...]:
     """A list after `add`, `delete`, `modify` or `replace-all-with`. Raises InputError."""
-    found = {e.name: e for e in before if e.name != "none"}
+    found = {_key(e.name): e for e in before if e.name != "none"}
     body = change.body or ()
     if change.edit == "replace-all-with":
         return body
     for entry in body:
+        key = _key(entry.name)
+        old = found.get(key)
         if change.edit == "delete":
-            found.pop(entry.name, None)
-        elif change.edit == "modify" and entry.name not in found:
+            found.pop(key, None)
+        elif change.edit == "modify" and old is None:
             raise InputError(f"{change.name}: no `{entry.name}` to modify", mark=entry.mark)
         else:
-            old = found.get(entry.name)
             inner = _edited(old.body or () if old else (), entry.body or ())
-            found[entry.name] = replace(entry, body=inner or entry.body)
+            found[key] = replace(old or entry, body=inner or entry.body)
     return tuple(found.values())
+
+
+def _key(name: str) -> str:
+    """One for all spellings: `/Common/10.0.0.1:http` and `10.0.0.1:80`, `tcp:bgp` and `tcp:179`."""
+    plain = bare(name)
+    head, separator, port = plain.rpartition("." if plain.count(":") > 1 else ":")
+    try:
+        return f"{head}{separator}{port_number(port)}" if separator else plain
+    except ValueError:
+        return plain
 
 
 def entries(nodes: Sequence[Node], *, listed: bool = False) -> tuple[Entry, ...]:

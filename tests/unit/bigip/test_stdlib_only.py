@@ -7,20 +7,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3] / "labgen"
 
 
-def test_imish_starts_without_any_installed_package(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("module", "usage"), [("imish", "usage: imish"), ("tmsh_cli", "`tmsh`")])
+def test_it_starts_without_any_installed_package(module: str, usage: str, tmp_path: Path) -> None:
     package = tmp_path / "labgen"
     shutil.copytree(ROOT / "bigip", package / "bigip", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "errors.py"):
         shutil.copy(ROOT / name, package / name)
     done = subprocess.run(
-        [sys.executable, "-S", "-E", "-m", "labgen.bigip.imish", "-h"],
+        [sys.executable, "-S", "-E", "-m", f"labgen.bigip.{module}", "-h"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("usage: imish")
+    assert done.stdout.startswith(usage)
