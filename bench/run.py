@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PROGRAMS = ("generate.py", "deploy.py", "wire.py")
+PROGRAMS = ("generate.py", "deploy.py", "wire.py", "vip.py")
 
 
 def main() -> int:

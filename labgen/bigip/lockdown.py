@@ -36,7 +36,7 @@ _PORTS: Mapping[str, int] = {
     "snmp": 161, "snmptrap": 162, "bgp": 179, "ldap": 389, "https": 443, "syslog": 514, "efs": 520,
     "router": 520, "cap": 1026, "ldaps": 636, "radius": 1812, "radius-acct": 1813,
     "bfd-control": 3784, "bfd-echo": 3785, "f5-iquery": 4353, "bfd-multi-ctl": 4784,
-    "http-alt": 8080,
+    "webcache": 8080, "http-alt": 8080, "pcsync-https": 8443,
 }  # fmt: skip
 
 
@@ -87,6 +87,19 @@ class PortLockdown:
             return True
         wanted = {Service(protocol, port), Service(protocol, ANY_PORT)}
         return bool(wanted & set(self.allowed))
+
+
+def port_number(text: str) -> int:
+    """`http` or `80`. Raises ValueError."""
+    number = int(text) if re.fullmatch(r"\d{1,5}", text) else _PORTS.get(text, -1)
+    if not 0 <= number <= 65535:
+        raise ValueError(f"{text} is no port")
+    return number
+
+
+def port_name(number: int) -> str:
+    """A port as tmsh prints it: by name where it has one."""
+    return next((name for name, known in _PORTS.items() if known == number), str(number))
 
 
 def service(text: str, mark: Mark | None = None) -> Service:

@@ -1,33 +1,37 @@
-"""tmsh text about local traffic: virtual servers, pools, monitors, and what is announced."""
+"""Local traffic: virtual servers, pools, monitors, and what is announced.
+
+Everything that stands in a text is served, or is a note with its line and the reason why not.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
-from labgen.bigip import lockdown
-from labgen.bigip.tmsh_text import Block, Word, lines, properties
+from labgen.bigip import ltm_notes, tmsh_tree
+from labgen.bigip.lockdown import port_number
+from labgen.bigip.tmsh_tree import bare
 from labgen.errors import InputError, InputErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from labgen.bigip.model import Address
-    from labgen.bigip.tmsh_text import Node, Property
+    from labgen.bigip.tmsh_tree import Entry, Item, Tree
     from labgen.errors import Mark
 
 _T = TypeVar("_T")
 
 DEFAULT_TRAFFIC_GROUP = "traffic-group-1"  # tmsh reference, `ltm virtual-address`
 _ADVERTISED = {"enabled", "any", "all", "always", "selective"}
-_SILENT = {"disabled"}
+_SILENT = "disabled"
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualAddress:
-    """`advertised`: route health injection; it belongs to whichever unit has `traffic_group`.
+    """`advertisement`: route health injection's word; the unit with `traffic_group` does it.
 
     `traffic_group` is None for an address that every unit has (`traffic-group none`).
     """
@@ -35,63 +39,19 @@ class VirtualAddress:
     name: str
     address: Address
     mark: Mark
-    advertised: bool = False
+    advertisement: str = _SILENT
     traffic_group: str | None = DEFAULT_TRAFFIC_GROUP
 
-
-def virtual_addresses(text: str, path: str) -> tuple[VirtualAddress, ...]:
-    """Every `ltm virtual-address` of a tmsh text. Raises InputErrors, by line."""
-    found, problems = [], []
-    for line in lines(text, path):
-        try:
-            address = _virtual_address(line)
-        except InputError as error:
-            problems.append(error)
-            continue
-        if address is not None:
-            found.append(address)
-    if problems:
-        raise InputErrors(problems)
-    return tuple(found)
-
-
-def _virtual_address(line: tuple[Node, ...]) -> VirtualAddress | None:
-    nodes = [n for n in line if isinstance(n, Block) or n.text not in {"tmsh", "create", "list"}]
-    words = [n.text for n in nodes[:3] if isinstance(n, Word)]
-    if words[:2] != ["ltm", "virtual-address"] or len(words) < 3:
-        return None
-    rest = nodes[3:]
-    known = properties(rest[0].nodes if len(rest) == 1 and isinstance(rest[0], Block) else rest)
-    value = {name: p.words[0] for name, p in known.items() if p.words}
-    name = words[2].removeprefix("/Common/")
-    mark = known["address"].mark if "address" in known else line[0].mark
-    text = value.get("address", name).partition("%")[0]
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise InputError(f"`{text}` is not an IP address", mark=mark) from None
-    advertisement = value.get("route-advertisement", "disabled")
-    if advertisement not in _ADVERTISED | _SILENT:
-        raise InputError(
-            f"`route-advertisement {advertisement}` is unknown",
-            mark=known["route-advertisement"].mark,
-            hint=f"one of {', '.join(sorted(_ADVERTISED | _SILENT))}",
-        )
-    group = value.get("traffic-group", DEFAULT_TRAFFIC_GROUP).removeprefix("/Common/")
-    return VirtualAddress(
-        name,
-        address,
-        line[0].mark,
-        advertisement in _ADVERTISED,
-        None if group == "none" else group,
-    )
+    @property
+    def advertised(self) -> bool:
+        return self.advertisement != _SILENT
 
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
     """A health monitor; `interval` and `timeout` in seconds, F5's defaults 5 and 16.
 
-    `kind` is tcp or http. `recv` must be in the answer; empty: any answer will do.
+    `recv` is a regular expression that the answer must match; empty: any answer will do.
     """
 
     name: str
@@ -103,19 +63,38 @@ class Monitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """Members are round robin; `monitor` is None for a pool whose members always count as up."""
+class Member:
+    """A pool member. `enabled`: gets new connections; `forced_down`: somebody marked it down."""
 
     name: str
-    members: tuple[tuple[Address, int], ...]
-    monitor: Monitor | None
+    address: Address
+    port: int
+    ratio: int = 1
+    enabled: bool = True
+    forced_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """`needed` of `monitors` must succeed; without monitors members count as up.
+
+    `weighted`: connections by the members' ratios, else round robin.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+    monitors: tuple[Monitor, ...]
     mark: Mark
-    monitor_name: str = ""
+    needed: int = 0
+    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Virtual:
-    """A TCP or UDP virtual server. `automap`: the source becomes the BIG-IP's (SNAT)."""
+    """A TCP or UDP virtual server. `automap`: the source becomes the BIG-IP's (SNAT).
+
+    `pool` is empty for one that resets whatever comes.
+    """
 
     name: str
     address: Address
@@ -124,146 +103,231 @@ class Virtual:
     pool: str
     automap: bool
     mark: Mark
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class LocalTraffic:
-    """All that a tmsh text says about local traffic and that the stand-in serves."""
+    """All that texts say about local traffic and that the stand-in serves."""
 
     virtuals: tuple[Virtual, ...] = ()
     pools: tuple[Pool, ...] = ()
     notes: tuple[str, ...] = ()
+    virtual_addresses: tuple[VirtualAddress, ...] = ()
 
 
-_BUILT_IN = {"tcp": Monitor("tcp", "tcp"), "http": Monitor("http", "http", send="GET /\\r\\n")}
+_BUILT_IN: Mapping[str, Monitor] = {
+    name: Monitor(name, kind, send="GET /\\r\\n" if kind.startswith("http") else "")
+    for name, kind in (
+        ("tcp", "tcp"), ("tcp_half_open", "tcp-half-open"), ("http", "http"), ("https", "https"),
+        ("gateway_icmp", "gateway-icmp"), ("icmp", "icmp"),
+    )
+}  # fmt: skip
+_KINDS = {monitor.kind: monitor for monitor in _BUILT_IN.values()}
 
 
 def parse(text: str, path: str) -> LocalTraffic:
-    """Every `ltm virtual`, `ltm pool` and `ltm monitor` of a tmsh text. Raises InputErrors."""
-    reading = _Reading()
-    for line in lines(text, path):
-        try:
-            reading.take(line)
-        except InputError as error:
-            reading.problems.append(error)
-    return reading.end()
+    """Every `ltm` object of a tmsh text. Raises InputErrors, by line."""
+    return made(tmsh_tree.read(text, path))
 
 
-class _Reading:
-    """Objects by kind as they are met: a pool may stand before its monitor."""
+def made(tree: Tree) -> LocalTraffic:
+    """Local traffic of a tree of objects. Raises InputErrors, by line."""
+    return _Making(tree).end()
 
-    def __init__(self) -> None:
-        self.problems: list[InputError] = []
-        self._notes: list[str] = []
-        self._objects: dict[str, dict[str, tuple[Mark, dict[str, Property]]]] = {
-            kind: {} for kind in ("virtual", "pool", "monitor tcp", "monitor http")
-        }
 
-    def take(self, line: tuple[Node, ...]) -> None:
-        nodes = [n for n in line if isinstance(n, Block) or n.text not in {"tmsh", "create"}]
-        words = [n.text for n in nodes if isinstance(n, Word)]
-        if words[:1] != ["ltm"] or len(words) < 3:
-            return
-        length = 2 if words[1] == "monitor" else 1
-        kind, name = " ".join(words[1 : 1 + length]), _bare(words[1 + length])
-        if kind not in self._objects:
-            if kind != "virtual-address":
-                self._notes.append(f"{line[0].mark}: `ltm {kind} {name}` is not served")
-            return
-        rest = nodes[2 + length :]
-        body = rest[0].nodes if len(rest) == 1 and isinstance(rest[0], Block) else rest
-        self._objects[kind][name] = (line[0].mark, properties(body))
+class _Making:
+    """Objects of a tree, checked against each other: a pool may stand before its monitor."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._problems: list[InputError] = []
 
     def end(self) -> LocalTraffic:
         monitors = dict(_BUILT_IN)
-        for base in _BUILT_IN.values():
-            made = self._made(f"monitor {base.kind}", partial(_monitor, base))
-            monitors |= {monitor.name: monitor for monitor in made}
-        pools = self._made("pool", partial(_pool, monitors))
-        virtuals = self._made("virtual", _virtual)
-        stated = {name for objects in self._objects.values() for name in objects}
-        for pool in pools:
-            if pool.monitor_name not in {*monitors, *stated, ""}:
-                self._lacking(f"ltm pool {pool.name}: no monitor `{pool.monitor_name}`", pool.mark,
-                              monitors)  # fmt: skip
-        for virtual in virtuals:
-            if virtual.pool not in self._objects["pool"]:
-                self._lacking(f"ltm virtual {virtual.name}: no pool `{virtual.pool}`",
-                              virtual.mark, self._objects["pool"])  # fmt: skip
-        if self.problems:
-            raise InputErrors(self.problems)
-        return LocalTraffic(tuple(virtuals), tuple(pools), tuple(self._notes))
+        for kind in _KINDS:
+            found = self._made(f"ltm monitor {kind}", _monitor)
+            monitors |= {monitor.name: monitor for monitor in found}
+        nodes = {n.name: n for n in self._tree.of("ltm node")}
+        pools = self._made("ltm pool", lambda item: _pool(item, monitors, self._stated(), nodes))
+        names = {pool.name for pool in pools} | {i.name for i in self._tree.of("ltm pool")}
+        virtuals = self._made("ltm virtual", lambda item: _virtual(item, names))
+        addresses = self._made("ltm virtual-address", _virtual_address)
+        if self._problems:
+            raise InputErrors(self._problems)
+        served = tuple(v for v in virtuals if v is not None)
+        notes = (*ltm_notes.of(self._tree, {v.name for v in served}), *_strangers(served, pools))
+        return LocalTraffic(served, tuple(pools), notes, tuple(addresses))
 
-    def _lacking(self, message: str, mark: Mark, there: Iterable[str]) -> None:
-        hint = f"there are {', '.join(there) or 'none'}"
-        self.problems.append(InputError(message, mark=mark, hint=hint))
+    def _stated(self) -> set[str]:
+        """Every monitor of the tree; what is wrong with one, or not served, is told elsewhere."""
+        items = self._tree.items.values()
+        return {item.name for item in items if item.component.startswith("ltm monitor")}
 
-    def _made(self, kind: str, make: Callable[[str, Mark, dict[str, Property]], _T]) -> list[_T]:
-        made = []
-        for name, (mark, known) in self._objects[kind].items():
+    def _made(self, component: str, make: Callable[[Item], _T]) -> list[_T]:
+        found = []
+        for item in self._tree.of(component):
             try:
-                made.append(make(name, mark, known))
+                found.append(make(item))
             except InputError as error:
-                self.problems.append(error)
-        return made
+                self._problems.append(error)
+        return found
 
 
-def _monitor(base: Monitor, name: str, _mark: Mark, known: dict[str, Property]) -> Monitor:
-    value = {key: p.words[0] for key, p in known.items() if p.words}
-    numbers = {"interval": base.interval, "timeout": base.timeout}
-    for key in numbers.keys() & value.keys():
-        if not value[key].isdigit() or not 1 <= int(value[key]) <= 86400:
-            raise InputError(
-                f"ltm monitor {name}: `{key} {value[key]}` is not a number of seconds",
-                mark=known[key].mark, hint="1 to 86400",
-            )  # fmt: skip
-        numbers[key] = int(value[key])
-    send, recv = (value.get(key, "none") for key in ("send", "recv"))
+def _strangers(virtuals: Sequence[Virtual], pools: Sequence[Pool]) -> Iterator[str]:
+    """Members of the other IP version than their virtual's: nftables' NAT has no bridge."""
+    members = {pool.name: pool.members for pool in pools}
+    for virtual in virtuals:
+        for member in members.get(virtual.pool, ()):
+            if member.address.version != virtual.address.version:
+                yield (
+                    f"{virtual.mark}: `ltm virtual {virtual.name}`: {member.name} of pool "
+                    f"{virtual.pool} gets nothing: no IPv4/IPv6 translation"
+                )
+
+
+def _virtual_address(item: Item) -> VirtualAddress:
+    known = {entry.name: entry for entry in item.body}
+    stated = known.get("address")
+    text = stated.word if stated else item.name.rpartition("/")[2]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        mark = stated.mark if stated else item.mark
+        raise InputError(f"`{text}` is not an IP address", mark=mark) from None
+    entry = known.get("route-advertisement")
+    advertisement = entry.word if entry else _SILENT
+    if entry and advertisement not in _ADVERTISED | {_SILENT}:
+        raise InputError(
+            f"`route-advertisement {advertisement}` is unknown",
+            mark=entry.mark,
+            hint=f"one of {', '.join(sorted(_ADVERTISED | {_SILENT}))}",
+        )
+    group = bare(known["traffic-group"].word) if "traffic-group" in known else ""
+    return VirtualAddress(
+        item.name, address, item.mark, advertisement,
+        None if group == "none" else group or DEFAULT_TRAFFIC_GROUP,
+    )  # fmt: skip
+
+
+def _monitor(item: Item) -> Monitor:
+    base = _KINDS[item.component.split()[2]]
+    numbers: dict[str, int] = {}
+    for key in ("interval", "timeout"):
+        entry = item.get(key)
+        numbers[key] = getattr(base, key) if entry is None else _number(item, entry, 86400)
+    texts: dict[str, str] = {}
+    for key in ("send", "recv"):
+        entry = item.get(key)
+        texts[key] = getattr(base, key) if entry is None or entry.word == "none" else entry.word
+    try:
+        re.compile(texts["recv"].encode())
+    except re.error as error:
+        mark = (item.get("recv") or item).mark
+        raise InputError(f"{_what(item)}: `recv` is no regular expression: {error}",
+                         mark=mark) from None  # fmt: skip
     return Monitor(
-        name,
-        base.kind,
-        numbers["interval"],
-        numbers["timeout"],
-        base.send if send == "none" else send,
-        "" if recv == "none" else recv,
+        item.name, base.kind, numbers["interval"], numbers["timeout"], texts["send"], texts["recv"]
     )
 
 
 def _pool(
-    monitors: Mapping[str, Monitor], name: str, mark: Mark, known: dict[str, Property]
+    item: Item, monitors: Mapping[str, Monitor], stated: set[str], nodes: Mapping[str, Item]
 ) -> Pool:
-    members = known["members"].words if "members" in known else ()
-    monitor = known.get("monitor")
-    chosen = _bare(monitor.words[0]) if monitor and monitor.words else "none"
-    found = tuple(_endpoint(word, known["members"].mark) for word in members)
-    chosen = "" if chosen == "none" else chosen
-    return Pool(name, found, monitors.get(chosen), mark, chosen)
+    listed = item.get("members")
+    found = () if listed is None else listed.body or ()
+    members = tuple(_member(entry, nodes) for entry in found)
+    names, needed = _monitor_rule(item)
+    for name in names:
+        if name not in monitors and name not in stated:
+            there = ", ".join(monitors)
+            raise InputError(f"{_what(item)}: no monitor `{name}`", mark=item.mark,
+                             hint=f"there are {there}")  # fmt: skip
+    chosen = tuple(monitors[name] for name in names if name in monitors)
+    mode = item.get("load-balancing-mode")
+    weighted = mode is not None and mode.word == "ratio-member"
+    return Pool(item.name, members, chosen, item.mark, min(needed, len(chosen)), weighted)
 
 
-def _virtual(name: str, mark: Mark, known: dict[str, Property]) -> Virtual:
-    for key in ("destination", "pool"):
-        if key not in known or not known[key].words:
-            raise InputError(f"ltm virtual {name}: `{key}` is missing", mark=mark,
-                             hint="the stand-in serves virtuals with a pool")  # fmt: skip
-    address, port = _endpoint(known["destination"].words[0], known["destination"].mark)
-    protocol = known["ip-protocol"].words[0] if "ip-protocol" in known else "tcp"
-    snat = (
-        known["source-address-translation"].words if "source-address-translation" in known else ()
-    )
+def _monitor_rule(item: Item) -> tuple[tuple[str, ...], int]:
+    """`a and b` or `min 1 of { a b }`: the monitors' names and how many must succeed."""
+    entry = item.get("monitor")
+    words = entry.words if entry else ()
+    if entry and words[:1] == ("min",):
+        count = words[1] if len(words) > 1 else ""
+        if not count.isdigit() or not 1 <= int(count) <= len(words[3:]):
+            raise InputError(f"{_what(item)}: `monitor min {count}` of {len(words[3:])}",
+                             mark=entry.mark)  # fmt: skip
+        return tuple(map(bare, words[3:])), int(count)
+    names = tuple(bare(word) for word in words if word not in {"and", "none", "default"})
+    return names, len(names)
+
+
+def _member(entry: Entry, nodes: Mapping[str, Item]) -> Member:
+    inner = {e.name: e for e in entry.body or ()}
+    own = inner["address"].word if "address" in inner else ""
+    node_name, _, _ = _split(entry.name)
+    node = nodes.get(node_name)
+    at_node = node.get("address") if node is not None else None
+    address, port = endpoint(entry.name, entry.mark, own or (at_node.word if at_node else ""))
+    ratio = _number(None, inner["ratio"], 65535) if "ratio" in inner else 1
+    states = [inner, {e.name: e for e in node.body} if node is not None else {}]
+    return Member(
+        f"{node_name}{'.' if ':' in node_name else ':'}{port}", address, port, ratio,
+        not any("session" in s and s["session"].word == "user-disabled" for s in states),
+        any("state" in s and s["state"].word == "user-down" for s in states),
+    )  # fmt: skip
+
+
+def _virtual(item: Item, pools: set[str]) -> Virtual | None:
+    """None for one that forwards or rejects: a note tells."""
+    destination = item.get("destination")
+    if destination is None or not destination.words:
+        raise InputError(f"{_what(item)}: `destination` is missing", mark=item.mark,
+                         hint="is the text cut off?")  # fmt: skip
+    if ltm_notes.unserved_virtual(item):
+        return None
+    address, port = endpoint(destination.word, destination.mark)
+    pool = item.get("pool")
+    name = bare(pool.word) if pool is not None else "none"
+    if pool is not None and name != "none" and name not in pools:
+        there = ", ".join(sorted(pools)) or "none"
+        raise InputError(f"{_what(item)}: no pool `{name}`", mark=pool.mark,
+                         hint=f"there are {there}")  # fmt: skip
+    protocol = item.get("ip-protocol")
     return Virtual(
-        name, address, port, protocol, _bare(known["pool"].words[0]), "automap" in snat, mark
-    )
+        item.name, address, port, protocol.word if protocol else "tcp",
+        "" if name == "none" else name, ltm_notes.translation(item) == "automap", item.mark,
+        item.get("disabled") is None,
+    )  # fmt: skip
 
 
-def _endpoint(text: str, mark: Mark) -> tuple[Address, int]:
-    """`10.0.0.1:http` or, for IPv6, `fd00::1.80`."""
-    bare = _bare(text)
-    address, _, port = bare.rpartition("." if bare.count(":") > 1 else ":")
+def endpoint(text: str, mark: Mark, address: str = "") -> tuple[Address, int]:
+    """`/Common/10.0.0.1%1:http` or, for IPv6, `fd00::1.80`; `address` where a name stands for it.
+
+    Raises InputError.
+    """
+    host, _, service = _split(text)
     try:
-        return ip_address(address.partition("%")[0]), lockdown.service(f"tcp:{port}", mark).port
+        port = port_number(service)
+        return ip_address((address or host).partition("%")[0]), port
     except ValueError:
         raise InputError(f"`{text}` is not ADDRESS:PORT", mark=mark) from None
 
 
-def _bare(name: str) -> str:
-    return name.removeprefix("/Common/")
+def _split(text: str) -> tuple[str, str, str]:
+    last = text.rpartition("/")[2]
+    return last.rpartition("." if last.count(":") > 1 else ":")
+
+
+def _number(item: Item | None, entry: Entry, limit: int) -> int:
+    if not entry.word.isdigit() or not 1 <= int(entry.word) <= limit:
+        what = f"{_what(item)}: " if item is not None else ""
+        unit = " of seconds" if item is not None else ""
+        raise InputError(f"{what}`{entry.name} {entry.word}` is not a number{unit}",
+                         mark=entry.mark, hint=f"1 to {limit}")  # fmt: skip
+    return int(entry.word)
+
+
+def _what(item: Item) -> str:
+    return f"{item.component} {item.name}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from labgen.bigip.lockdown import PortLockdown, allow
 from labgen.bigip.model import Address, Network
 from labgen.bigip.tmsh_text import Block, Node, Property, Word, lines, properties
+from labgen.bigip.tmsh_tree import Entry, Item
 from labgen.errors import InputError, InputErrors
 
 if TYPE_CHECKING:
@@ -292,6 +293,30 @@ def _route_domain(name: str, mark: Mark, known: _Properties) -> RouteDomain:
 
 
 _MAKERS = {"self": _self, "vlan": _vlan, "route": _route, "route-domain": _route_domain}
+
+
+def item_of(value: SelfIp | Vlan) -> Item:
+    """A self-IP or VLAN as the object that `tmsh list` shows."""
+
+    def entry(name: str, *words: str) -> Entry:
+        return Entry(name, value.mark, words)
+
+    def block(name: str, names: Sequence[str]) -> Entry:
+        return Entry(name, value.mark, body=tuple(entry(n) for n in names))
+
+    if isinstance(value, Vlan):
+        ports = tuple(Entry(port, value.mark, body=()) for port in value.interfaces)
+        return Item(
+            "net vlan", value.name, value.mark, (Entry("interfaces", value.mark, body=ports),)
+        )
+    allowed = str(value.port_lockdown).strip("{ }").split()
+    plain = allowed in (["none"], ["all"])
+    return Item("net self", value.name, value.mark, (
+        entry("address", f"{value.address}/{value.prefix_length}"),
+        entry("allow-service", *allowed) if plain else block("allow-service", allowed),
+        entry("traffic-group", value.traffic_group),
+        entry("vlan", value.vlan),
+    ))  # fmt: skip
 
 
 def _bare(name: str) -> str:

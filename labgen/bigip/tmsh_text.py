@@ -59,9 +59,11 @@ def lines(text: str, path: str) -> list[tuple[Node, ...]]:
         start = prompt.end() if prompt else 0
         if raw[start:].lstrip().startswith("#"):
             continue
-        for found in _PIECE.finditer(raw, start):
+        continued = raw.endswith("\\")  # a shell script's line that goes on
+        for found in _PIECE.finditer(raw[:-1] if continued else raw, start):
             reading.take(found[0], Mark(path, number, found.start() + 1))
-        reading.end_line()
+        if not continued:
+            reading.end_line()
     return reading.end()
 
 
@@ -91,7 +93,7 @@ class _Reading:
         elif piece == '"':
             self._problems.append(InputError("the quote is not closed", mark=mark))
         else:
-            self._nodes.append(Word(piece.strip('"'), mark))
+            self._nodes.append(Word(piece[1:-1] if piece[0] == '"' else piece, mark))
 
     def end_line(self) -> None:
         if not self._open and self._nodes:

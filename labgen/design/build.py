@@ -19,11 +19,12 @@ from labgen.yaml_source import Document
 
 @dataclass(frozen=True, slots=True)
 class RouterSource:
-    """A router's configuration as text, and the name of its file for errors; so for `tmsh`."""
+    """A router's configuration as text, and its file's name for errors; so for `tmsh`, `as3`."""
 
     text: str
     path: str
     tmsh: RouterSource | None = None
+    as3: RouterSource | None = None
 
 
 def build(
@@ -90,8 +91,8 @@ def _decide(
     for name in spec.routers:
         with _collected(problems):
             given = sources[name]
-            tmsh = (given.tmsh.text, given.tmsh.path) if given.tmsh else None
-            decided.append(routers.decide(spec, name, given.text, given.path, tmsh=tmsh))
+            tmsh, as3 = ((g.text, g.path) if g else None for g in (given.tmsh, given.as3))
+            decided.append(routers.decide(spec, name, given.text, given.path, tmsh=tmsh, as3=as3))
     if problems:
         raise InputErrors(problems)
     nodes = tuple(node for cluster in clusters for node in cluster.nodes)

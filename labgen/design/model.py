@@ -335,6 +335,13 @@ class Router:
     virtual_addresses: tuple[Address, ...] = ()
     active: bool = True
     local_traffic: LocalTraffic | None = None
+    tmsh: str = ""
+
+    @property
+    def fails_over(self) -> bool:
+        """Whether anything of it belongs to the active unit of a pair."""
+        served = self.local_traffic is not None and bool(self.local_traffic.virtuals)
+        return bool(self.floating or self.virtual_addresses or served)
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _router(design: Design, router: Router) -> NodePlan:
     if router.image is not None:
         binds.append(Bind(f"{directory(design, router.name)}/frr", "/etc/frr", read_only=False))
     env = {"LABGEN_VLANS": ",".join(f"{i.vlan}={i.name}" for i in router.interfaces if i.vlan)}
-    if router.floating or router.virtual_addresses:
+    if router.fails_over:
         env["LABGEN_FAILOVER_STATE"] = "active" if router.active else "standby"
     return NodePlan(
         router.name,

@@ -51,15 +51,17 @@ class RouterDesign:
 
 
 def decide(
-    spec: Spec, name: str, text: str, path: str, *, tmsh: tuple[str, str] | None = None
-) -> RouterDesign:
-    """A router of the spec from its configuration's text; `tmsh` is a second text and its file.
+    spec: Spec, name: str, text: str, path: str, *,
+    tmsh: tuple[str, str] | None = None, as3: tuple[str, str] | None = None,
+) -> RouterDesign:  # fmt: skip
+    """A router of the spec from its configuration's text; `tmsh`, `as3`: more texts and files.
 
     Raises InputErrors, by line.
     """
     router = spec.routers[name]
     if isinstance(router, BigIp):
         network = self_ips.from_tmsh(spec, name, *tmsh) if tmsh else _from_spec(spec, name, router)
+        network = self_ips.with_traffic(network, tmsh, as3)
         decide_it = _bigip if router.kind == "bigip" else _virtual_edition
         return decide_it(spec, name, text, path, network)
     return _frr(spec, name, router, text, path)
@@ -92,10 +94,15 @@ def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> Rou
         virtual_addresses=network.virtual_addresses,
         active=active,
         local_traffic=network.local_traffic,
+        tmsh=network.text,
     )
     routing = resolve(config)
     self_ips.require_bgp(network, routing)
-    injected = [KernelRoute(ip_network(a)) for a in network.virtual_addresses if active]
+    injected = [
+        KernelRoute(ip_network(v.address))
+        for v in network.local_traffic.virtual_addresses
+        if v.advertised and (active or v.traffic_group is None)
+    ]
     speaker = _speaker(name, interfaces, routing, [*network.routes, *injected])
     notes = [*_notes(translation), *network.notes]
     if router.image is not None:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
-from labgen.bigip import lockdown, ltm, tmsh
+from labgen.bigip import as3, lockdown, ltm, tmsh, tmsh_tree
 from labgen.bigip.model import Routing
 from labgen.design.model import Address, FloatingAddress, Interface, InterfaceAddress, KernelRoute
 from labgen.design.plan import mac_of
 from labgen.errors import InputError, InputErrors, Mark
 from labgen.spec.model import BigIp, RouterInterface, Spec
 
+_NOWHERE = Mark("", 1, 1)
 _DOMAIN = 0  # the route domain that the stand-in's one namespace is
 
 
@@ -21,7 +22,7 @@ class SelfIps:
     """What stands on a BIG-IP's interfaces. `lockdown` is an nftables file.
 
     `without_bgp` is the place of a route domain whose protocols do not include BGP. `objects` and
-    `tmm_routes` are what a real BIG-IP is told.
+    `tmm_routes` are what a real BIG-IP is told; `text` is what the stand-in's tmsh lists.
     """
 
     interfaces: tuple[Interface, ...]
@@ -34,6 +35,7 @@ class SelfIps:
     tmm_routes: tuple[tmsh.Route, ...] = ()
     virtual_addresses: tuple[Address, ...] = ()
     local_traffic: ltm.LocalTraffic = ltm.LocalTraffic()  # noqa: RUF009 - it is frozen
+    text: str = ""
 
 
 def from_spec(
@@ -47,7 +49,7 @@ def from_spec(
         tmsh.SelfIp(
             f"{i.vlan}-self" if address.version == 4 else f"{i.vlan}-self6",
             address.ip, address.network.prefixlen, i.vlan or i.segment,
-            Mark("", 1, 1), allowed[i.label or ""],
+            _NOWHERE, allowed[i.label or ""],
         )
         for i in interfaces
         for address in i.addresses
@@ -67,17 +69,36 @@ def from_tmsh(spec: Spec, name: str, text: str, path: str) -> SelfIps:
     router = spec.routers[name]
     assert isinstance(router, BigIp)
     reading = _Reading(spec, name, router, tmsh.parse(text, path), path)
-    announced = [v for v in ltm.virtual_addresses(text, path) if v.advertised]
     found = reading.self_ips()
     if reading.problems:
         raise InputErrors(reading.problems)
-    traffic = ltm.parse(text, path)
+    return found
+
+
+def with_traffic(
+    found: SelfIps, tmsh_text: tuple[str, str] | None, declaration: tuple[str, str] | None
+) -> SelfIps:
+    """With the local traffic of a tmsh text and of an AS3 declaration. Raises InputErrors."""
+    tree = tmsh_tree.read(*tmsh_text) if tmsh_text else tmsh_tree.Tree()
+    if not tmsh_text:
+        tree.items |= {(i.component, i.name): i for i in map(tmsh.item_of, _objects(found))}
+    declared = as3.read(*declaration) if declaration else as3.Declared()
+    tree.items |= {(item.component, item.name): item for item in declared.items}
+    traffic = ltm.made(tree)
     return replace(
         found,
-        virtual_addresses=tuple(v.address for v in announced),
+        virtual_addresses=tuple(v.address for v in traffic.virtual_addresses if v.advertised),
         local_traffic=traffic,
-        notes=(*found.notes, *traffic.notes),
+        notes=(*found.notes, *traffic.notes, *declared.notes),
+        text=tree.text(),
     )
+
+
+def _objects(found: SelfIps) -> Iterator[tmsh.SelfIp | tmsh.Vlan]:
+    for interface in found.interfaces:
+        label = interface.label or interface.name
+        yield tmsh.Vlan(interface.vlan or interface.segment, _NOWHERE, interfaces={label: False})
+    yield from found.objects
 
 
 def require_bgp(network: SelfIps, routing: Routing) -> None:
@@ -210,7 +231,8 @@ class _Reading:
         return KernelRoute(route.network, route.gateway)
 
     def _unused(self) -> Iterator[str]:
-        remarks = [r for r in self._config.remarks if not r.text.startswith("ltm ")]
+        # local traffic has notes of its own
+        remarks = [r for r in self._config.remarks if "ltm" not in r.text.split()[:2]]
         found = [f"{r.text} (line {r.mark.line})" for r in remarks]
         if found:
             yield f"{self._path}: without effect in the stand-in: {', '.join(found)}"

@@ -22,7 +22,7 @@ NAMES = ("bigip", "calico-node", "pod", "segment")  # all of them are built on B
 
 _HERE = Path(__file__).parent
 _PACKAGE = _HERE.parent
-_SOURCES = {"Dockerfile", "entrypoint", "imish", "failover", "ltm"}
+_SOURCES = {"Dockerfile", "entrypoint", "imish", "tmsh", "failover", "ltm"}
 _SUFFIXES = {".py", ".bash"}
 # Copied last, so that a change of a script costs no new package installation.
 _SHARED = {

@@ -16,7 +16,7 @@ FAILOVER = "/opt/labgen/failover"
 
 def states(design: Design, commands: Commands) -> dict[str, str]:
     """`active` or `standby` by unit, for every BIG-IP that has something that floats."""
-    units = [r.name for r in design.routers if r.floating or r.virtual_addresses]
+    units = [r.name for r in design.routers if r.fails_over]
     found = {}
     for unit in units:
         shown = commands.run(unit, (FAILOVER, "show")).check().stdout

@@ -91,12 +91,13 @@ def calico_environment() -> dict[str, str]:
 
 
 def _source(loaded: LoadedSpec, router: BigIp | Frr) -> RouterSource:
-    def source(name: str, tmsh: RouterSource | None = None) -> RouterSource:
-        path = loaded.resolve(name)
-        return RouterSource(_read(path), str(path), tmsh)
+    def source(name: str | None) -> RouterSource | None:
+        path = loaded.resolve(name) if name is not None else None
+        return RouterSource(_read(path), str(path)) if path is not None else None
 
-    tmsh = router.tmsh if isinstance(router, BigIp) else None
-    return source(router.config, source(tmsh) if tmsh is not None else None)
+    config = loaded.resolve(router.config)
+    others = (router.tmsh, router.as3) if isinstance(router, BigIp) else (None, None)
+    return RouterSource(_read(config), str(config), *map(source, others))
 
 
 def _read(path: Path) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from labgen.bigip import ltm_document
 from labgen.design.model import CalicoNode, Design, Router
 from labgen.design.plan import VE_STARTUP, directory, plan
 from labgen.plan import Role
-from labgen.render import clab, hosts, local_traffic
+from labgen.render import clab, hosts
 from labgen.render.bird import adapt, bird_files
 
 _FRR_DAEMONS = ("zebra", "bgpd", "staticd", "bfdd")
@@ -54,10 +55,12 @@ def _router(router: Router) -> dict[str, str]:
     }
     if router.lockdown is not None:
         files["lockdown.nft"] = router.lockdown
-    if router.floating or router.virtual_addresses:
+    if router.fails_over:
         files["floating"] = hosts.floating(router)
     if router.local_traffic is not None and router.local_traffic.virtuals:
-        files["ltm.json"] = local_traffic.document(router, router.local_traffic)
+        floating = [f.address.ip for f in router.floating]
+        files["ltm.json"] = ltm_document.document(router.local_traffic, floating)
     if router.role is Role.BIGIP:
         files["ZebOS.conf"] = router.zebos
+        files["bigip.tmsh"] = router.tmsh
     return files

@@ -70,7 +70,7 @@ def pod(pod: Pod) -> str:
             f"route add default via {POD_GATEWAY} dev eth0",
         ]
     if any(a.version == 6 for a in pod.addresses):
-        lines.append(f"-6 route add default via {POD_GATEWAY6} dev eth0")
+        lines.append(f"route add ::/0 via {POD_GATEWAY6} dev eth0")
     return "\n".join(lines) + "\n"
 
 

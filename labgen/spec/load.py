@@ -334,10 +334,11 @@ def _files_exist(loaded: LoadedSpec) -> Iterator[InputError]:
         if not loaded.resolve(router.config).is_file():
             mark = loaded.mark("routers", router_name, "config")
             yield InputError(f"no such file: {router.config}", mark=mark, hint=_near(loaded))
-        tmsh = router.tmsh if isinstance(router, BigIp) else None
-        if tmsh is not None and not loaded.resolve(tmsh).is_file():
-            mark = loaded.mark("routers", router_name, "tmsh")
-            yield InputError(f"no such file: {tmsh}", mark=mark, hint=_near(loaded))
+        for key in ("tmsh", "as3") if isinstance(router, BigIp) else ():
+            name = getattr(router, key)
+            if name is not None and not loaded.resolve(name).is_file():
+                mark = loaded.mark("routers", router_name, key)
+                yield InputError(f"no such file: {name}", mark=mark, hint=_near(loaded))
 
 
 def _near(loaded: LoadedSpec) -> str:

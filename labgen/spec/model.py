@@ -125,7 +125,10 @@ class BigIp(Strict):
     tmsh: str | None = Field(
         None,
         description="`tmsh list net self vlan route route-domain`: self-IPs, VLANs, port lockdown "
-        "and routes, instead of `address` and `allow_service` of each interface",
+        "and routes, instead of `address` and `allow_service` of each interface; also `ltm`",
+    )
+    as3: str | None = Field(
+        None, description="an AS3 declaration (JSON): services, pools, monitors, addresses"
     )
     interfaces: dict[BigIpInterface, RouterInterface] = Field(min_length=1)
     failover_state: Literal["active", "standby"] = Field(

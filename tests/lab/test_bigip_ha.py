@@ -162,7 +162,7 @@ def fetched(commands: running.EngineCommands, times: int) -> list[str]:
 
 def members(commands: running.EngineCommands, unit: str) -> list[bool]:
     shown = json.loads(commands.run(unit, ["cat", "/run/labgen/ltm.json"]).check().stdout)
-    return [member["up"] for member in shown["web"]]
+    return [member["up"] for member in shown["pools"]["web"]]
 
 
 def wait_for_members(commands: running.EngineCommands, *up: bool) -> None:

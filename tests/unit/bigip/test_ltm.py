@@ -7,7 +7,6 @@ from ipaddress import ip_address
 import pytest
 
 from labgen.bigip import ltm
-from labgen.bigip.ltm import virtual_addresses
 from labgen.errors import InputErrors
 
 LISTED = """\
@@ -25,7 +24,7 @@ net self own { address 10.1.20.5/24 vlan internal }
 
 
 def test_listed_one_line_and_created() -> None:
-    found = virtual_addresses(LISTED, "t.tmsh")
+    found = ltm.parse(LISTED, "t.tmsh").virtual_addresses
     assert [(str(v.address), v.advertised, v.traffic_group) for v in found] == [
         ("10.99.99.100", True, "traffic-group-1"),
         ("10.9.9.1", True, None),
@@ -41,7 +40,7 @@ def test_listed_one_line_and_created() -> None:
 )
 def test_bad_values_are_told_by_line(line: str, where: int) -> None:
     with pytest.raises(InputErrors, match=f":{where}:") as caught:
-        virtual_addresses(f"ltm virtual-address 10.9.9.9 {{\n{line}\n}}\n", "t.tmsh")
+        ltm.parse(f"ltm virtual-address 10.9.9.9 {{\n{line}\n}}\n", "t.tmsh")
     (problem,) = caught.value.problems
     assert str(problem).startswith(f"t.tmsh:{where}:")
 
@@ -77,20 +76,22 @@ def test_virtuals_pools_and_monitors_in_any_order() -> None:
         "vs", "10.99.99.100", 80, "web", True,
     )  # fmt: skip
     (pool,) = found.pools
-    assert [(str(a), p) for a, p in pool.members] == [("192.168.1.1", 8080), ("192.168.1.2", 8080)]
-    assert pool.monitor is not None
-    assert (pool.monitor.kind, pool.monitor.interval, pool.monitor.timeout) == ("http", 2, 7)
-    assert (pool.monitor.recv, pool.monitor.send) == ("200 OK", "GET /\\r\\n")
-    assert found.notes == ("t.tmsh:20:1: `ltm profile tcp` is not served",)
+    assert [(m.name, str(m.address), m.port) for m in pool.members] == [
+        ("192.168.1.1:8080", "192.168.1.1", 8080), ("192.168.1.2:8080", "192.168.1.2", 8080),
+    ]  # fmt: skip
+    (monitor,) = pool.monitors
+    assert (monitor.kind, monitor.interval, monitor.timeout) == ("http", 2, 7)
+    assert (monitor.recv, monitor.send) == ("200 OK", "GET /\\r\\n")
+    assert found.notes == ("t.tmsh:20:1: `ltm profile tcp t` is not served",)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "error"),
     [
-        ("pool /Common/web", "pool gone", r"t\.tmsh:1:1: .*no pool `gone`"),
+        ("pool /Common/web", "pool gone", r"t\.tmsh:4:5: .*no pool `gone`"),
         ("monitor /Common/slow", "monitor gone", r"t\.tmsh:7:1: .*no monitor `gone`"),
-        ("interval 2", "interval soon", r"t\.tmsh:16:14: .*not a number of seconds"),
-        ("192.168.1.2:8080", "192.168.1.2", r"t\.tmsh:8:\d+: .*not (ADDRESS:PORT|PROTOCOL)"),
+        ("interval 2", "interval soon", r"t\.tmsh:16:5: .*not a number of seconds"),
+        ("192.168.1.2:8080", "192.168.1.2", r"t\.tmsh:10:9: .*not ADDRESS:PORT"),
         ("    destination /Common/10.99.99.100:http\n", "", r"t\.tmsh:1:1: .*`destination` is"),
     ],
 )
@@ -104,3 +105,118 @@ def test_one_fault_is_one_line() -> None:
     with pytest.raises(InputErrors) as caught:
         ltm.parse(TRAFFIC.replace("interval 2", "interval soon"), "t.tmsh")
     assert len(caught.value.problems) == 1
+
+
+def changed(old: str, new: str) -> ltm.LocalTraffic:
+    assert old in TRAFFIC
+    return ltm.parse(TRAFFIC.replace(old, new, 1), "t.tmsh")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        ("    monitor /Common/slow", "    load-balancing-mode least-connections-member",
+         "t.tmsh:12:5: `ltm pool web`: `load-balancing-mode least-connections-member` is served"),
+        ("    ip-protocol tcp", "    rules { redirect }",
+         "t.tmsh:3:5: `ltm virtual vs`: `rules redirect` without effect: iRules do not run"),
+        ("    ip-protocol tcp", "    profiles { tcp { } http { } }",
+         "t.tmsh:3:5: `ltm virtual vs`: `profiles http` without effect: "),
+        ("    ip-protocol tcp", "    persist { cookie { default yes } }",
+         "t.tmsh:3:5: `ltm virtual vs`: `persist cookie` without effect: no persistence"),
+        ("{ type automap }", "{ type snat pool sp }",
+         "t.tmsh:5:5: `ltm virtual vs`: `snat` is not served: the client's address is kept"),
+        ("{ address 192.168.1.2 }", "{ address 192.168.1.2 priority-group 5 }",
+         "t.tmsh:10:48: `ltm pool web`, 192.168.1.2:8080: `priority-group 5` without effect: no"),
+        ("10.99.99.100:http", "10.99.99.100:any",
+         "t.tmsh:1:1: `ltm virtual vs` is not served: a virtual for every port"),
+        ("    ip-protocol tcp", "    ip-forward",
+         "t.tmsh:1:1: `ltm virtual vs` is not served: `ip-forward` virtuals are not served"),
+        ("    ip-protocol tcp", "    ip-protocol sctp",
+         "t.tmsh:1:1: `ltm virtual vs` is not served: `ip-protocol sctp`: tcp and udp are"),
+        ("    timeout 7", "    ssl-profile none",
+         "t.tmsh:17:5: `ltm monitor http slow`: `ssl-profile none` without effect"),
+        ("ltm profile tcp t { }", "ltm snatpool sp { members { 10.1.1.1 } }",
+         "t.tmsh:20:1: `ltm snatpool sp` is not served"),
+    ],
+)  # fmt: skip
+def test_what_is_not_served_is_a_note_with_its_line(old: str, new: str, note: str) -> None:
+    notes = changed(old, new).notes
+    assert any(found.startswith(note) for found in notes), notes
+
+
+def test_what_tmsh_prints_of_defaults_needs_no_note() -> None:
+    quiet = """    ip-protocol tcp
+    creation-time 2024-01-01:00:00:00
+    mask 255.255.255.255
+    profiles { tcp { } fastL4 { } }
+    serverssl-use-sni disabled
+    source 0.0.0.0/0
+    translate-address enabled
+    translate-port enabled
+    vs-index 2"""
+    assert changed("    ip-protocol tcp", quiet).notes == (
+        "t.tmsh:28:1: `ltm profile tcp t` is not served",
+    )
+
+
+def test_ratios_and_what_people_take_out() -> None:
+    text = TRAFFIC.replace("        /Common/192.168.1.1:8080 { address 192.168.1.1 }\n",
+                           "        a:80 { address 10.0.0.1 ratio 3 session user-disabled }\n"
+                           "        b:80 { ratio 2 state user-down }\n"
+                           "        fd00::7.80 { address fd00::7 }\n")  # fmt: skip
+    text = text.replace("    monitor /Common/slow", "    load-balancing-mode ratio-member")
+    (pool,) = ltm.parse(f"{text}ltm node b {{ address 10.0.0.2 }}\n", "t.tmsh").pools
+    assert pool.weighted
+    assert [(m.name, str(m.address), m.ratio, m.enabled, m.forced_down) for m in pool.members] == [
+        ("a:80", "10.0.0.1", 3, False, False),
+        ("b:80", "10.0.0.2", 2, True, True),
+        ("fd00::7.80", "fd00::7", 1, True, False),
+        ("192.168.1.2:8080", "192.168.1.2", 1, True, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "names", "needed"),
+    [
+        ("slow and tcp", ["slow", "tcp"], 2),
+        ("min 1 of { slow tcp icmp }", ["slow", "tcp", "icmp"], 1),
+        ("none", [], 0),
+    ],
+)
+def test_monitor_rules(rule: str, names: list[str], needed: int) -> None:
+    (pool,) = changed("/Common/slow", rule).pools
+    assert ([m.name for m in pool.monitors], pool.needed) == (names, needed)
+
+
+def test_commands_edit_what_stands() -> None:
+    text = TRAFFIC + (
+        "modify ltm pool web members add { 10.0.0.9:80 { ratio 2 } }\n"
+        "tmsh modify ltm pool web members modify { 192.168.1.1:8080 { session user-disabled } } "
+        "monitor none\n"
+        "create ltm pool other members add { 10.0.0.1:80 } monitor tcp\n"
+        "modify ltm virtual vs pool other disabled\n"
+        "delete ltm profile tcp t\n"
+    )
+    text = text.replace("/Common/192.168.1.1", "192.168.1.1")
+    found = ltm.parse(text, "t.tmsh")
+    web, other = found.pools
+    assert [(m.name, m.enabled) for m in web.members] == [
+        ("192.168.1.1:8080", False), ("192.168.1.2:8080", True), ("10.0.0.9:80", True),
+    ]  # fmt: skip
+    assert web.monitors == ()
+    assert [m.name for m in other.members] == ["10.0.0.1:80"]
+    assert (found.virtuals[0].pool, found.virtuals[0].enabled) == ("other", False)
+    assert found.notes == ()
+
+
+def test_a_receive_string_is_a_regular_expression() -> None:
+    with pytest.raises(InputErrors, match=r"t\.tmsh:18:5: .*no regular expression"):
+        changed('recv "200 OK"', 'recv "(200"')
+
+
+def test_members_of_the_other_ip_version_get_nothing_and_a_note_says_so() -> None:
+    notes = changed("/Common/10.99.99.100:http", "fd99::1.80").notes
+    assert notes[-1] == (
+        "t.tmsh:1:1: `ltm virtual vs`: 192.168.1.2:8080 of pool web gets nothing: "
+        "no IPv4/IPv6 translation"
+    )

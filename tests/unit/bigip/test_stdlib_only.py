@@ -6,23 +6,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from labgen import images
 
 
-def test_imish_starts_without_any_installed_package(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("module", "usage"), [("imish", "usage: imish"), ("tmsh_cli", "`tmsh`")])
+def test_it_starts_without_any_installed_package(module: str, usage: str, tmp_path: Path) -> None:
     """With exactly the files that go into the image."""
     files = {n: c for n, c in images.context("bigip").items() if n.startswith("labgen/")}
-    assert "labgen/bigip/imish.py" in files
+    assert f"labgen/bigip/{module}.py" in files
     for name, content in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     done = subprocess.run(
-        [sys.executable, "-S", "-E", "-m", "labgen.bigip.imish", "-h"],
+        [sys.executable, "-S", "-E", "-m", f"labgen.bigip.{module}", "-h"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("usage: imish")
+    assert done.stdout.startswith(usage)
