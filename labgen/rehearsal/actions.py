@@ -10,7 +10,7 @@ from labgen.errors import LabError
 from labgen.lab import fault_steps, faults
 from labgen.lab.wait import wait_until
 from labgen.rehearsal.calls import Texts, calls
-from labgen.spec.stages import Action, Fault, NodeJoins, NodeLeaves, Run
+from labgen.spec.stages import Action, Failover, Fault, NodeJoins, NodeLeaves, Run
 
 if TYPE_CHECKING:
     from labgen.calico.calicoctl.manifests import Read
@@ -49,6 +49,8 @@ class Lab(Protocol):
 
     def remove_node(self, cluster: str, name: str) -> object: ...
 
+    def failover(self, to: str | None = None) -> object: ...
+
 
 class Actor:
     """Carries out actions, and remembers the faults that it has put in."""
@@ -67,6 +69,8 @@ class Actor:
                 self.lab.remove_node(node.cluster, node.name)
             case Run() as run:
                 self.lab.run(run.node, run.argv).check()
+            case Failover() as over:
+                self.lab.failover(over.to)
             case Fault() as fault:
                 self._fault(action.verb, fault)
             case _:

@@ -19,7 +19,17 @@ from labgen.kubernetes.shell import Clusters
 from labgen.lab import clusters, faults, placing
 from labgen.rehearsal.calls import Call, Texts, calls
 from labgen.rehearsal.targets import Places
-from labgen.spec.stages import Action, Expect, Fault, NodeJoins, NodeLeaves, OnCluster, Run, Stage
+from labgen.spec.stages import (
+    Action,
+    Expect,
+    Failover,
+    Fault,
+    NodeJoins,
+    NodeLeaves,
+    OnCluster,
+    Run,
+    Stage,
+)
 
 if TYPE_CHECKING:
     from labgen.calico.datastore import Stamps
@@ -91,17 +101,31 @@ def _tried(bench: _Bench, action: Action, now: LiveState) -> LiveState:
             if value.name not in cluster.nodes:
                 raise _unknown("node", value.name, cluster.nodes)
             return _without(bench, cluster.name, {value.name}, now)
+        case Run() | Failover() | Fault():
+            _looked_up(bench, value, now)
+    for call in calls(action, bench.texts):
+        now = _called(bench, call, now)
+    return now
+
+
+def _looked_up(bench: _Bench, value: Run | Failover | Fault, now: LiveState) -> None:
+    """What an action names must be there; what it does cannot be tried on values."""
+    match value:
         case Run():
             known = Places(bench.project.design, now).names
             if value.node not in known:
                 raise _unknown("node", value.node, known)
+        case Failover():
+            units = [r.name for r in bench.project.design.routers if r.fails_over]
+            if value.to not in {None, *units}:
+                raise _unknown("unit of a pair", value.to or "", units)
+            if len(units) < 2:
+                raise InputError("no pair of BIG-IPs to fail over",
+                                 hint="a second router with `failover_state: standby`")  # fmt: skip
         case Fault():
             if value.fault not in faults.names():
                 raise _unknown("fault", value.fault, faults.names())
             faults.plan_of(value.fault, faults.target_of(bench.project.design, value.node))
-    for call in calls(action, bench.texts):
-        now = _called(bench, call, now)
-    return now
 
 
 def _called(bench: _Bench, call: Call, now: LiveState) -> LiveState:
