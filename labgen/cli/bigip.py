@@ -64,13 +64,10 @@ def fail_over(lab: str, to: str | None) -> None:
     Example: labgen bigip failover bigip-ha
     """
     from labgen.cli.common import project, runtime
-    from labgen.lab import running
-    from labgen.lab.failover import failover
+    from labgen.lab.live import live
 
-    opened = project(lab)
-    engine = runtime()
-    commands = running.EngineCommands(engine, running.find(engine, opened.name))
-    old, new = failover(opened.design, commands, to=to)
+    with live(project(lab), runtime()) as opened:
+        old, new = opened.failover(to)
     click.echo(f"{new} is active, {old} stands by")
 
 

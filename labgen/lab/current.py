@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labgen.design.build import rebuild
-from labgen.lab import content_files
+from labgen.lab import content_files, failover
 from labgen.lab.clusters import beginning
 from labgen.lab.datastore_files import real_stamps
 from labgen.lab.lock import locked
@@ -32,7 +32,10 @@ def design_of(loaded: LoadedSpec, state: LiveState) -> Design:
 def current_design(project: Project) -> Design:
     """The project's design, with what was changed since the lab was deployed."""
     state = content_files.load(project.lab_directory)
-    return project.design if state is None else design_of(project.loaded, state)
+    loaded = failover.as_it_is(project.loaded, project.lab_directory)
+    if state is None and loaded is project.loaded:
+        return project.design
+    return design_of(loaded, state or beginning(loaded.spec, project.design, real_stamps()))
 
 
 def as_it_is(project: Project) -> Project:
@@ -45,8 +48,13 @@ def open_current(path: Path) -> Project:
     where the lab was changed. Raises as `open_project` and `content_files.load` do.
     """  # fmt: skip
     loaded = load(path)
-    state = content_files.load(loaded.directory.resolve() / f"clab-{loaded.spec.name}")
-    return open_project(path) if state is None else Project(loaded, design_of(loaded, state))
+    directory = loaded.directory.resolve() / f"clab-{loaded.spec.name}"
+    state = content_files.load(directory)
+    now = failover.as_it_is(loaded, directory)
+    if state is None:
+        project = open_project(path)
+        return project if now is loaded else as_it_is(project)
+    return Project(loaded, design_of(now, state))
 
 
 def begin(project: Project) -> None:

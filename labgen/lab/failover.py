@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labgen.errors import InputError, LabError
+from labgen.lab.content_files import DIRECTORY
+from labgen.lab.files import write_atomically
+from labgen.spec.model import BigIp
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from labgen.design.model import Design
     from labgen.runtime.protocol import Commands
+    from labgen.spec.load import LoadedSpec
 
 FAILOVER = "/opt/labgen/failover"
+_FILE = "active-unit"  # in the lab's datastore: a lab that is deployed anew has forgotten it
 
 
 def states(design: Design, commands: Commands) -> dict[str, str]:
@@ -48,3 +56,25 @@ def failover(design: Design, commands: Commands, *, to: str | None = None) -> tu
         commands.run(unit, (FAILOVER, "standby")).check()
     commands.run(new, (FAILOVER, "active")).check()
     return (actives[0] if actives else "none"), new
+
+
+def remember(lab_directory: Path, unit: str) -> None:
+    """Which unit is active from now on, for checks and forecasts. Raises HostError."""
+    write_atomically(lab_directory / DIRECTORY / _FILE, f"{unit}\n".encode())
+
+
+def as_it_is(loaded: LoadedSpec, lab_directory: Path) -> LoadedSpec:
+    """The spec with the failover states that its lab has now."""
+    try:
+        active = (lab_directory / DIRECTORY / _FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return loaded
+    routers = loaded.spec.routers
+    if active not in routers:
+        return loaded
+    now = {
+        name: r.model_copy(update={"failover_state": "active" if name == active else "standby"})
+        if isinstance(r, BigIp) else r
+        for name, r in routers.items()
+    }  # fmt: skip
+    return replace(loaded, spec=loaded.spec.model_copy(update={"routers": now}))

@@ -28,6 +28,7 @@ from labgen.kubernetes.kinds import NODE, Ref
 from labgen.kubernetes.minikube import Profile
 from labgen.kubernetes.shell import AddNode, Clusters, DeleteClusters, StartCluster
 from labgen.lab import clusters, content_files, placing
+from labgen.lab import failover as units
 from labgen.lab.change import Changed, change
 from labgen.lab.clusters import ClusterStore, LiveState
 from labgen.lab.current import current_design, design_of
@@ -193,6 +194,16 @@ class LiveLab:
             state = before.kubernetes.without([Ref(NODE, "", name)])
             after = settle(state, self._stamps.now())
             return self._bring_with_pods(now, {cluster: after})[0]
+
+    def failover(self, to: str | None = None) -> tuple[str, str]:
+        """A BIG-IP pair's other unit (or `to`) takes over; returns (old, new) active unit.
+
+        Raises InputError where there is nowhere to go.
+        """
+        with locked(self.project.lab_directory, "failover"):
+            done = units.failover(self.project.design, self.site.commands, to=to)
+            units.remember(self.project.lab_directory, done[1])
+        return done
 
     # --- transactions -------------------------------------------------------------------------
 

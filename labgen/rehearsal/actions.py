@@ -11,7 +11,7 @@ from labgen.errors import LabError, LabgenError
 from labgen.lab import faults, injected
 from labgen.lab.fault_blocks import Target
 from labgen.rehearsal.calls import Texts, calls
-from labgen.spec.stages import Action, Fault, NodeJoins, NodeLeaves, Run
+from labgen.spec.stages import Action, Failover, Fault, NodeJoins, NodeLeaves, Run
 
 if TYPE_CHECKING:
     from labgen.calico.calicoctl.manifests import Read
@@ -48,6 +48,8 @@ class Lab(Protocol):
     ) -> object: ...  # fmt: skip
 
     def remove_node(self, cluster: str, name: str) -> object: ...
+
+    def failover(self, to: str | None = None) -> object: ...
 
 
 class Faults(Protocol):
@@ -92,6 +94,8 @@ class Actor:
                 self.lab.remove_node(node.cluster, node.name)
             case Run() as run:
                 self.lab.run(run.node, run.argv).check()
+            case Failover() as over:
+                self.lab.failover(over.to)
             case Fault() as fault:
                 self._fault(action.verb, fault)
             case _:

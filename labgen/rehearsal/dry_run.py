@@ -20,7 +20,17 @@ from labgen.lab import clusters, faults, placing
 from labgen.lab.current import design_of
 from labgen.rehearsal.calls import Call, Texts, calls
 from labgen.rehearsal.targets import Places
-from labgen.spec.stages import Action, Expect, Fault, NodeJoins, NodeLeaves, OnCluster, Run, Stage
+from labgen.spec.stages import (
+    Action,
+    Expect,
+    Failover,
+    Fault,
+    NodeJoins,
+    NodeLeaves,
+    OnCluster,
+    Run,
+    Stage,
+)
 
 if TYPE_CHECKING:
     from labgen.calico.datastore import Stamps
@@ -97,18 +107,32 @@ def _tried(bench: _Bench, action: Action, now: LiveState) -> LiveState:
             if value.name not in cluster.nodes:
                 raise _unknown("node", value.name, cluster.nodes)
             return _without(bench, cluster.name, {value.name}, now)
-        case Run():
-            known = Places(bench.project.design, now).names
-            if value.node not in known:
-                raise _unknown("node", value.node, known)
-        case Fault():
-            _fault(bench, action.verb, value, now)
+        case Run() | Failover() | Fault():
+            _looked_up(bench, action.verb, value, now)
     for call in calls(action, bench.texts):
         now = _called(bench, call, now)
     return now
 
 
-def _fault(bench: _Bench, verb: str, value: Fault, now: LiveState) -> None:
+def _looked_up(bench: _Bench, verb: str, value: Run | Failover | Fault, now: LiveState) -> None:
+    """What an action names must be there; what it does cannot be tried on values."""
+    match value:
+        case Run():
+            known = Places(bench.project.design, now).names
+            if value.node not in known:
+                raise _unknown("node", value.node, known)
+        case Failover():
+            units = [r.name for r in bench.project.design.routers if r.fails_over]
+            if value.to not in {None, *units}:
+                raise _unknown("unit of a pair", value.to or "", units)
+            if len(units) < 2:
+                raise InputError("no pair of BIG-IPs to fail over",
+                                 hint="a second router with `failover_state: standby`")  # fmt: skip
+        case Fault():
+            _fault(bench, value, now, heals=verb == "heal")
+
+
+def _fault(bench: _Bench, value: Fault, now: LiveState, *, heals: bool) -> None:
     """Raises InputError for a fault that there is not, that fits no node, or is not in or in."""
     if value.fault not in faults.names():
         raise _unknown("fault", value.fault, faults.names())
@@ -117,12 +141,12 @@ def _fault(bench: _Bench, verb: str, value: Fault, now: LiveState) -> None:
     if value.node is not None and value.node not in birds:
         raise _unknown("node", value.node, birds)
     faults.plan_of(value.fault, faults.target_of(design, value.node))
-    if verb == "inject" and value.fault in bench.faults_in:
+    if not heals and value.fault in bench.faults_in:
         raise InputError(f"the fault {value.fault} is in the lab by then", hint="heal it before")
-    if verb == "heal" and value.fault not in bench.faults_in:
+    if heals and value.fault not in bench.faults_in:
         raise InputError(f"the fault {value.fault} is not in the lab by then",
                          hint="an earlier action must `inject` it")  # fmt: skip
-    (bench.faults_in.add if verb == "inject" else bench.faults_in.discard)(value.fault)
+    (bench.faults_in.discard if heals else bench.faults_in.add)(value.fault)
 
 
 def _called(bench: _Bench, call: Call, now: LiveState) -> LiveState:

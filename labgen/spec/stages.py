@@ -163,6 +163,12 @@ class Run(Strict):
     argv: Argv
 
 
+class Failover(Strict):
+    """A BIG-IP pair's standby unit takes over."""
+
+    to: Name | None = Field(None, description="the unit that takes over; default: the other one")
+
+
 class Fault(Strict):
     """A fault of the catalogue, by its name."""
 
@@ -186,6 +192,7 @@ class Action(Strict):
     add_node: NodeJoins | None = None
     remove_node: NodeLeaves | None = None
     run: Run | None = None
+    failover: Failover | None = None
     inject: Fault | None = None
     heal: Fault | None = None
 
