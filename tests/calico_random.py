@@ -1,4 +1,4 @@
-"""Random clusters that Calico would accept: each resource and field on which BIRD's files depend."""
+"""Random clusters that Calico would accept, of all resources and fields that confd reads."""
 
 from __future__ import annotations
 
