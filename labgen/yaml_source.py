@@ -41,6 +41,7 @@ _INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]*|[1-9]
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _SPECIAL_FLOATS = {".inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
 _MAX_DEPTH = 100
+_MAX_ALIASED = 100_000  # values that aliases may add to a document, as go-yaml limits them, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,26 @@ def _is_empty(node: Node | None) -> bool:
 def _document(node: Node, path: str) -> Document:
     marks: dict[KeyPath, Mark] = {}
     tags: dict[KeyPath, str] = {}
+    sizes: dict[int, int] = {}
+    if _expanded(node, sizes) - len(sizes) > _MAX_ALIASED:
+        raise InputError(
+            f"aliases repeat more than {_MAX_ALIASED} values",
+            mark=_mark(node, path),
+            hint="write out what `*name` stands for",
+        )
     value = _construct(node, (), path, marks, tags)
     return Document(value, path, _mark(node, path), marks, tags)
+
+
+def _expanded(node: Node, sizes: dict[int, int]) -> int:
+    """How many values a node is with its aliases written out; `sizes` holds those of each node."""
+    if id(node) not in sizes:
+        sizes[id(node)] = 1  # also ends the walk at an alias of a node inside itself
+        if isinstance(node, MappingNode):
+            sizes[id(node)] += sum(_expanded(part, sizes) for pair in node.value for part in pair)
+        elif isinstance(node, SequenceNode):
+            sizes[id(node)] += sum(_expanded(part, sizes) for part in node.value)
+    return sizes[id(node)]
 
 
 def _mark(node: Node, path: str) -> Mark:

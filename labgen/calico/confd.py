@@ -102,8 +102,9 @@ class Confd:
         node = self._cluster.nodes.get(name)
         if node is None:
             known = ", ".join(self._cluster.nodes) or "there is none"
+            shown = name or "''"
             raise InputError(
-                f"node {name} has no Node resource, and Calico renders nothing without one",
+                f"node {shown} has no Node resource, and Calico renders nothing without one",
                 hint=f"nodes in these resources: {known}",
             )
         own = self._cluster.node_configuration(name)

@@ -165,7 +165,7 @@ def _configurations(
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     whole = confd.Confd(given, environment=environment)
     workloads = load_endpoint_status(place) if place else ()
-    configs = [whole.node(name, workloads) for name in ((node,) if node else whole.nodes)]
+    configs = [whole.node(name, workloads) for name in (whole.nodes if node is None else (node,))]
     for config in configs:
         told += config.notices
         told += [f"{config.node}: BIRD refuses {text}" for text in refusals(config)]

@@ -121,6 +121,12 @@ def test_an_unknown_node_is_bad_input_and_nothing_is_written(cluster: Path, tmp_
     assert not output.exists()
 
 
+def test_an_empty_node_name_is_no_node(cluster: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="node '' has no Node resource"):
+        invoke("render", "--resources", cluster, "--node", "", "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_bad_input_leaves_the_old_files(cluster: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     argv = ["render", "--resources", cluster, "--node", "n1", "--output", output]

@@ -360,3 +360,15 @@ def test_kinds_that_do_not_concern_bgp_are_left_out(version: str, kind: str) -> 
     found = parse(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\nspec: {{a: 1}}\n")
     assert [item.kind for item in found.ignored] == [kind]
     assert found.every() == ()
+
+
+def test_aliases_that_multiply_are_refused_and_others_are_not() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    with pytest.raises(InputError, match=r"given.yaml:1:1: aliases repeat more than 100000 values"):
+        parse("\n".join(lines))
+    with pytest.raises(InputError, match="nested too deeply"):
+        parse("a: &a [*a]\n")
+    shared = "spec: &spec {peerIP: 10.0.0.1, asNumber: 65001}\n"
+    head = "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: p}\n"
+    assert parse(f"{head}{shared}status: *spec\n").bgp_peers[0].spec.as_number == 65001

@@ -1,0 +1,78 @@
+"""What must hold in every cluster, tried on random ones (`calico_random`)."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from calico_random import Maker, parsed
+
+from labgen.calico import confd, validate
+from labgen.calico.node_config import NodeConfig, PeerKind
+from labgen.calico.refused import refusals
+from labgen.render.bird import adapt, bird_files
+
+SEEDS = range(25)
+
+
+def configs(seed: int) -> list[NodeConfig]:
+    given = parsed(Maker(seed).documents())
+    validate.check(given)
+    whole = confd.Confd(given)
+    return [whole.node(name) for name in whole.nodes]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_order_of_documents_means_nothing(seed: int) -> None:
+    documents = Maker(seed).documents()
+    forwards, backwards = (confd.Confd(parsed(d)) for d in (documents, documents[::-1]))
+    for name in forwards.nodes:
+        assert bird_files(forwards.node(name)) == bird_files(backwards.node(name))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_two_nodes_of_the_mesh_exactly_one_waits(seed: int) -> None:
+    found = configs(seed)
+    at = {(f.version, f.host_part): f for c in found for f in c.families if f.address}
+    for family in at.values():
+        for peer in family.peers:
+            if peer.kind is PeerKind.MESH:
+                other = at[family.version, peer.address]
+                (back,) = (
+                    p
+                    for p in other.peers
+                    if p.kind is PeerKind.MESH and p.address == family.host_part
+                )
+                assert back.passive is not peer.passive
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_names_are_symbols_of_bird_and_stand_once(seed: int) -> None:
+    for found in configs(seed):
+        for family in found.families:
+            names = [peer.name for peer in family.peers]
+            assert len(set(names)) == len(names)
+            assert names == sorted(names)
+            assert all(len(name) <= 64 for name in names)
+            assert all(len(function.symbol) <= 64 for function in family.filters)
+
+
+@pytest.mark.skipif(
+    not (shutil.which("bird") and shutil.which("bird6")),
+    reason="BIRD 1.6.8 (Debian package bird) is not installed here",
+)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bird_refuses_exactly_what_is_foretold(seed: int, tmp_path: Path) -> None:
+    for found in configs(seed):
+        files, _ = adapt(bird_files(found))
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        told = refusals(found)
+        for daemon in ("bird", "bird6"):
+            main = f"{daemon}.cfg"
+            argv = [daemon, "-p", "-c", str(tmp_path / main)]
+            result = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+            expected = any(text.startswith(f"{main}:") for text in told) or not found.router_id
+            assert (result.returncode != 0) is expected, (found.node, result.stderr, told)
