@@ -51,6 +51,7 @@ _FRR: tuple[tuple[Said, re.Pattern[str]], ...] = tuple(
         (Said.UNREACHABLE, _IP + r".*[Cc]onnect failed.*No route to host"),
         (Said.RESET, _IP + r".*bgp_read_packet error: Connection reset by peer"),
         (Said.WAITING_FOR_NEXT_HOP, _IP + r".*(?i:waiting for NHT|nexthop is invalid|No path to)"),
+        (Said.UP, r"rcvd End-of-RIB for .* from " + _IP),
         (Said.UP, r"%ADJCHANGE: neighbor " + _IP + r"\S*.* Up\s*$"),
         (Said.DOWN, r"%ADJCHANGE: neighbor " + _IP + r"\S*.* Down\b"),
         (Said.UP, r"%BGP-\d-ADJCHANGE: neighbor " + _IP + r".*Up"),

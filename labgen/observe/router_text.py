@@ -45,6 +45,7 @@ def _summary(line: Line, match: re.Match[str], daemon: Daemon) -> PeerReport:
     paren = match["paren"] or ""
     name = re.sub(r".*\(|\)", "", match["peer"])
     counts = state.isdigit()
+    up = counts or state == "NoNeg"  # up, without this address family
     if state == "Policy" or (match["sent"] or "") == "(Policy)":
         paren = "Policy"
     sent = match["sent"] or ""
@@ -53,7 +54,7 @@ def _summary(line: Line, match: re.Match[str], daemon: Daemon) -> PeerReport:
         name=name,
         quote=line,
         address=address(name),
-        state="Established" if counts else state if state in _STATES else "Idle",
+        state="Established" if up else state if state in _STATES else "Idle",
         peer_state=paren,
         received=int(state) if counts else None,
         sent=int(sent) if sent.isdigit() else None,

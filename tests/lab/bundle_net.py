@@ -210,7 +210,7 @@ class Lab:
                     "root",
                     "-w",
                     str(path),
-                    "not ip6",
+                    "tcp or udp or icmp or arp or icmp6",
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=log,

@@ -88,7 +88,8 @@ class Outcome:
         Where one end's attempts came to fail in another way (refused, then unanswered), something
         changed; what the other end met before that is of the past, however seldom it dials.
         """
-        runs = [self._run(client) for client in {c.client.address for c in self.tail}]
+        clients = {c.client.address for c in self.tail if c.start_seen}
+        runs = [self._run(client) for client in clients]
         changed = max((run[0].first.time_ns for run, turned in runs if turned), default=0)
         kept = [
             c
@@ -96,9 +97,11 @@ class Outcome:
             for c in run
             if c.last.time_ns >= changed or run[-1].last.time_ns >= changed
         ]
-        if self.last_established in self.tail and self.last_established is not None:
-            kept.append(self.last_established)
-        return tuple(c for c in self.tail if any(c is k for k in kept))
+        return tuple(
+            c
+            for c in self.tail
+            if c is self.last_established or not c.start_seen or any(c is k for k in kept)
+        )
 
     def _run(self, client: Address) -> tuple[list[Conversation], bool]:
         """This end's attempts of late that ended alike, and whether others went before them."""
@@ -110,8 +113,8 @@ class Outcome:
         return mine[start:], start > 0
 
     def _attempts(self, client: Address) -> list[Conversation]:
-        """A single SYN at the end may be on its way still; it says nothing."""
-        mine = [c for c in self.tail if c.client.address == client]
+        """What began in the capture. A single SYN at the end may be on its way still."""
+        mine = [c for c in self.tail if c.client.address == client and c.start_seen]
         if len(mine) > 1 and mine[-1].unanswered and len(mine[-1].from_client.syns) == 1:
             mine.pop()
         return mine

@@ -14,7 +14,7 @@ from labgen.check.diagnosis import (
     text_rules,
     wire_rules,
 )
-from labgen.check.diagnosis.model import Cause, Confidence, Diagnosis, Skipped, in_order
+from labgen.check.diagnosis.model import Cause, Diagnosis, Skipped, in_order
 from labgen.check.diagnosis.pairs import Scene, build
 from labgen.facts import Daemon, Facts, LogEvent, Said
 
@@ -27,8 +27,8 @@ def diagnose(facts: Facts, *, history: bool = True) -> Diagnosis:
     """
     scene = build(facts if history else _of_now(facts), history=history)
     causes = list(_causes(scene))
-    settled = {c.subject for c in causes if c.confidence is Confidence.DECIDED}
-    causes += [c for c in report_rules.before_capture(scene) if c.subject not in settled]
+    causes += report_rules.before_capture(scene, causes)
+    causes += text_rules.causes(scene, causes)
     if not causes:
         causes = list(quiet_rules.silence(scene))
     return Diagnosis(in_order(causes), tuple(_skipped(facts)))
@@ -60,7 +60,6 @@ def _causes(scene: Scene) -> Iterator[Cause]:
     if not any(e.daemon is Daemon.BIRD for e in scene.facts.events):
         yield from quiet_rules.restarting(scene)
     yield from report_rules.causes(scene)
-    yield from text_rules.causes(scene)
     yield from route_rules.causes(scene)
 
 

@@ -14,7 +14,7 @@ from labgen.evidence import Address
 from labgen.facts import Daemon, Said, Socket
 
 _MASKED_SYNS = 3  # fewer unanswered SYNs may be a peer that was not ready yet
-_ARP_TRIES = 2
+_REDIAL_NS = 10_000_000_000  # BIRD dials every 5 s
 _BGP = 179
 
 
@@ -34,7 +34,8 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
 
 def _got_further(result: Outcome) -> bool:
     """Some attempt of late was taken by both kernels: what fails is not the dial."""
-    return any(c.handshake_complete for c in result.tail if c is not result.last_established)
+    attempts = (c for c in result.tail if c is not result.last_established and c.start_seen)
+    return any(c.handshake_complete for c in attempts)
 
 
 # refused.
@@ -78,11 +79,17 @@ def _own_kernel(found: tuple[Conversation, ...]) -> bool:
 
 
 def _dials_meanwhile(pair: Pair, server: Address, found: tuple[Conversation, ...]) -> bool:
-    """The refusing host's own daemon dials before and after it refuses: it runs, with a peer."""
-    own = [c for c in pair.conversations if c.client.address == server]
-    times = [c.first.time_ns for c in found]
-    before = [c for c in own if c.first.time_ns < max(times)]
-    return bool(before) and max(c.last.time_ns for c in own) > min(times)
+    """The refusing host's own daemon dialled in vain shortly before it refuses: it runs.
+
+    A refusal before its first dial may be of before its start.
+    """
+    own = [
+        c
+        for c in pair.conversations
+        if c.client.address == server and c.state.name != "ESTABLISHED"
+    ]
+    refusals = [c.first.time_ns for c in found]
+    return any(0 < at - c.first.time_ns < _REDIAL_NS for c in own for at in refusals)
 
 
 def _refusing(
@@ -392,7 +399,17 @@ def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
         mine = [c for c in pair.conversations if c.client.address == client]
         syns = sum(len(c.from_client.syns) for c in mine if c.unanswered)
         server = pair.other(client)
-        if mine and all(c.unanswered for c in mine) and syns >= _MASKED_SYNS:
+        shut = [s for s in scene.facts.self_ips if s.address == server and not s.allows_bgp]
+        if mine and all(c.unanswered for c in mine) and shut:
+            yield decided(
+                "tcp-179-filtered",
+                pair.subject,
+                Rank.MASKED,
+                f"Port lockdown of self-IP {shut[0].name} lets no connection in; the session is up "
+                f"only because {server} dials itself.",
+                (*_syn_lines(tuple(mine)), str(shut[0].quote)),
+            )
+        elif mine and all(c.unanswered for c in mine) and syns >= _MASKED_SYNS:
             yield possible(
                 "tcp-179-filtered",
                 pair.subject,

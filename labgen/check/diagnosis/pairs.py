@@ -142,7 +142,8 @@ class _Locals:
         """The address of the end that speaks, given whom it speaks of."""
         wanted = Role.CALICO if daemon.is_calico else Role.ROUTER
         talking = [a for ends in self._ends if peer in ends for a in ends if a != peer]
-        known = [a for a in self._known.get(node, ()) if a != peer]
+        version = peer.version if peer is not None else 4
+        known = [a for a in self._known.get(node, ()) if a != peer and a.version == version]
         for address in known:
             if address in talking or not talking:
                 return address

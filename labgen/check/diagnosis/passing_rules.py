@@ -68,7 +68,7 @@ def _held_back_in_text(scene: Scene, ups: list[Up]) -> Iterator[Cause]:
     for prefix, peer, protocol, quote in found:
         if _covered(scene, prefix) or peer is None or prefix.prefixlen == 0:
             continue
-        if scene.role(peer) is not Role.CALICO or has_otherwise(scene, ups, peer, peer, prefix):
+        if scene.role(peer) is not Role.CALICO or _has(scene, ups, peer, prefix):
             continue
         yield decided(
             "ippool-export-filter",
@@ -78,6 +78,12 @@ def _held_back_in_text(scene: Scene, ups: list[Up]) -> Iterator[Cause]:
             "IPPool, a block or a service range covers.",
             (str(quote),),
         )
+
+
+def _has(scene: Scene, ups: list[Up], node: Address, prefix: Network) -> bool:
+    """Any of its peers tells the node of the prefix, or its own output lists it."""
+    told = any(node in u.pair.ends and prefix in u.held(u.pair.other(node)) for u in ups)
+    return told or has_otherwise(scene, ups, node, node, prefix)
 
 
 def _covered(scene: Scene, prefix: Network) -> bool:
@@ -128,7 +134,7 @@ def _hears(scene: Scene, ups: list[Up], mine: dict[Address, Up], node: Address) 
     """Somebody tells the node of another node's block."""
     foreign = {p for other, up in mine.items() if other != node for p in up.held(other)}
     foreign -= set(mine[node].held(node))
-    return not foreign or any(has_otherwise(scene, ups, node, node, p) for p in foreign)
+    return not foreign or any(_has(scene, ups, node, p) for p in foreign)
 
 
 def _mesh_in_texts(scene: Scene) -> set[Address | None]:

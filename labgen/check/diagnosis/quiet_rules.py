@@ -145,8 +145,7 @@ def silence(scene: Scene) -> Iterator[Cause]:
     waiting = [p for p in facts.peers if _waits(p)]
     if any(p.conversations for p in scene.pairs):
         yield from _never_dialled(scene)
-        return
-    if waiting:
+    elif waiting:
         yield possible(
             "both-passive",
             str(waiting[0].address),
@@ -155,6 +154,8 @@ def silence(scene: Scene) -> Iterator[Cause]:
             tuple(str(p.quote) for p in waiting[:4]),
             "the other end's configuration: is it passive, too?",
         )
+    elif facts.captures and any(e.said is Said.UP for e in facts.events):
+        yield from _never_dialled(scene)
     elif facts.captures and (quiet := _quiet_daemons(facts.events)):
         yield possible(
             "both-passive",
@@ -168,10 +169,9 @@ def silence(scene: Scene) -> Iterator[Cause]:
 
 def _never_dialled(scene: Scene) -> Iterator[Cause]:
     """BIRD has a peer whose other sessions are in the capture, and this one was never tried."""
-    seen = {end for p in scene.pairs if p.conversations for end in p.ends}
     last: dict[tuple[str, str, Address], LogEvent] = {}
     for event in scene.facts.events:
-        if event.daemon is Daemon.BIRD and event.peer in seen and event.peer is not None:
+        if event.daemon is Daemon.BIRD and event.peer is not None:
             last[event.quote.file, event.quote.node, event.peer] = event
     for (_, node, peer), event in last.items():
         pair = scene.pair_of(event)

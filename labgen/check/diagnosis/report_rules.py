@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labgen.check.diagnosis.attempts import end_of, outcome
 from labgen.check.diagnosis.daemon_rules import is_up, lives, subject_of
-from labgen.check.diagnosis.model import Cause, Rank, decided, possible
+from labgen.check.diagnosis.model import Cause, Confidence, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene
 from labgen.evidence import Address
 from labgen.facts import Daemon, LogEvent, PeerReport, Said
@@ -58,15 +58,21 @@ def causes(scene: Scene) -> Iterator[Cause]:
             yield from _report(scene, report)
 
 
-def before_capture(scene: Scene) -> Iterator[Cause]:
-    """What the daemons say of a session that failed before the capture began: last words first."""
+def before_capture(scene: Scene, found: list[Cause]) -> Iterator[Cause]:
+    """What the daemons say of a session whose packets do not decide.
+
+    It failed before the capture began. Without any cause yet, every word of them counts.
+    """
+    settled = {c.subject for c in found if c.confidence is Confidence.DECIDED}
+    named = {c.subject for c in found}
     for pair in scene.pairs:
-        if not pair.conversations or is_up(pair):
+        if not pair.conversations or is_up(pair) or pair.subject in settled:
             continue
         for report in pair.reports:
             where = subject_of(scene, report.address, report.quote.node)
             for cause in _report(scene, report):
-                if cause.fault.name in _STRONG and cause.subject == where:
+                strong = cause.fault.name in _STRONG or pair.subject not in named
+                if strong and cause.subject == where:
                     yield cause
         for event in _last_words(pair):
             yield from _event(scene, event)
@@ -76,7 +82,7 @@ def _last_words(pair: Pair) -> Iterator[LogEvent]:
     """Each log's last NOTIFICATION of a session that did not come up again after it."""
     last: dict[str, LogEvent] = {}
     for event in pair.events:
-        if event.said is Said.UP:
+        if event.said is Said.UP and "End-of-RIB" not in event.quote.text:
             last.pop(event.quote.file, None)
         elif event.error in _BY_CODE or event.said in _BY_SAID:
             last[event.quote.file] = event
@@ -209,7 +215,8 @@ def _silent(
 def _unexplained(scene: Scene, report: PeerReport) -> bool:
     """A router's peer that is down for no reason it knows of: neither waiting nor stale."""
     same = [r for r in scene.facts.peers if r.address == report.address]
-    explained = any(r.peer_state or r.last_reset == "Waiting for NHT" for r in same)
+    told = ("Waiting for NHT", "User reset")
+    explained = any(r.peer_state or r.last_reset in told for r in same)
     logged = any(
         e.peer == report.address and e.said not in _SAYS_NOTHING for e in scene.facts.events
     )

@@ -16,10 +16,11 @@ _BACKOFFS = 2
 _TWO_OCTETS = 65535
 
 
-def causes(scene: Scene) -> Iterator[Cause]:
-    """Every cause that the texts show for pairs whose wire was not seen."""
+def causes(scene: Scene, found: list[Cause]) -> Iterator[Cause]:
+    """Every cause that the texts show for pairs whose wire was not seen, or told nothing."""
+    named = {c.subject for c in found}
     for pair in scene.pairs:
-        if pair.conversations:
+        if pair.conversations and (is_up(pair) or pair.subject in named):
             continue
         if not is_up(pair):
             yield from _listens_elsewhere(scene, pair)
