@@ -205,6 +205,24 @@ def _notification_fields(message: Notification) -> dict[str, Any]:
     return found
 
 
+def _one_value(attribute: PathAttribute) -> str | None:
+    """The JSON of an attribute that is one number or address, as those are that hardly repeat;
+    None for any other: `attribute_fields` knows it."""
+    value = attribute.value
+    names = _fields(value)
+    if len(names) != 1:
+        return None
+    found = getattr(value, names[0])
+    if type(found) is IPv4Address:
+        shown = f'"{found}"'
+    elif type(found) is int:
+        shown = str(found)
+    else:
+        return None
+    head = f'"code":{attribute.code},"flags":{attribute.flags},"length":{attribute.length}'
+    return f'"{attribute.name.lower()}":{{{head},"value":{shown}}}'
+
+
 class JsonLines:
     """Writes messages as JSON, one line each. Attribute sets repeat: each is written once.
 
@@ -289,7 +307,9 @@ class JsonLines:
         known = self._attributes.get(id(attribute))
         if known is not None and known[0] is attribute:
             return known[1]
-        text = f'"{attribute.name.lower()}":{_dumps(attribute_fields(attribute))}'
+        text = _one_value(attribute)
+        if text is None:
+            text = f'"{attribute.name.lower()}":{_dumps(attribute_fields(attribute))}'
         if len(self._attributes) >= _CACHE_SIZE:
             self._attributes.clear()
         self._attributes[id(attribute)] = (attribute, text)

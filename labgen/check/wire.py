@@ -126,8 +126,10 @@ def no_message(
 ) -> Verdict:
     """No message of this type, between two times if given.
 
-    A NOTIFICATION that merely ends a connection collision (6/7) does not count: it belongs to
-    ordinary starts (RFC 4271 section 6.8).
+    That there is none counts only if the capture lost no octet of the sender's, and where a later
+    message of it shows that the capture reaches beyond `until_ns`. A NOTIFICATION that merely ends
+    a connection collision (6/7) does not count: it belongs to ordinary starts (RFC 4271 section
+    6.8).
     """
     who = f" from {sender}" if sender else ""
     expected = f"no {kind.label}{who}"
@@ -140,8 +142,26 @@ def no_message(
         and (until_ns is None or m.time_ns <= until_ns)
         and not _is_collision(m)
     ]
-    observed = f"{len(found)}, first: {_short(found[0])}" if found else "none"
-    return Verdict(not found, expected, observed, tuple(m.seen for m in found))
+    if found:
+        observed = f"{len(found)}, first: {_short(found[0])}"
+        return Verdict(False, expected, observed, tuple(m.seen for m in found))
+    for end in (sender,) if sender else session.addresses:
+        doubt = _unheard(session, end, until_ns)
+        if doubt:
+            return Verdict(None, expected, f"none so far; {doubt}")
+    return Verdict(True, expected, "none")
+
+
+def _unheard(session: WireSession, sender: IpAddress, until_ns: int | None) -> str | None:
+    """Why a message of `sender` may be missing from the capture; None where it cannot be."""
+    if any(c.of(sender).gaps for c in session.conversations):
+        return f"the capture lost octets from {sender}"
+    sent = session.sent_by(sender)
+    if not sent:
+        return f"the capture holds no message from {sender}"
+    if until_ns is not None and sent[-1].time_ns < until_ns:
+        return f"{sender} said nothing after that time"
+    return None
 
 
 def _is_collision(wire: WireMessage) -> bool:
@@ -198,6 +218,8 @@ def keepalives_regular(
     start = conversation.established
     if agreed is None or start is None:
         return Verdict(None, expected, "the capture does not hold both OPENs and Established")
+    if conversation.of(sender).gaps:
+        return Verdict(None, expected, f"the capture lost octets from {sender}")
     if agreed.hold_time == 0:
         sent = [m for m in conversation.sent_by(sender) if m.type is MessageType.KEEPALIVE]
         # RFC 4271 section 4.4: with a hold time of zero, periodic KEEPALIVEs must not be sent.

@@ -52,6 +52,26 @@ def not_announced(
     return _presence(session, sender, prefix, wanted=False, marker_ns=marker_ns)
 
 
+def withdrawn(session: WireSession, sender: IpAddress, prefix: str | IpNetwork) -> Verdict:
+    """`sender` announced the prefix and its last word on it was a withdrawal. All conversations
+    count: a route that ended with its session was not withdrawn."""
+    network = ip_network(prefix)
+    expected = f"{sender} withdraws {network}"
+    events = [e for e in session.routes(sender) if e.prefix == network]
+    held = _still_held(events)
+    if held:
+        return Verdict(False, expected, f"announced: {describe_route(held[-1])}", _seen(held))
+    if not any(event.announced for event in events):
+        ok = None if _lost(session, sender) else False
+        return Verdict(ok, expected, "it was not announced", _seen(events))
+    return Verdict(True, expected, "withdrawn", _seen(events[-1:]))
+
+
+def _lost(session: WireSession, sender: IpAddress) -> bool:
+    """Whether the capture lacks octets of `sender` that may have held what is looked for."""
+    return any(c.of(sender).gaps for c in session.conversations)
+
+
 def _presence(
     session: WireSession,
     sender: IpAddress,
@@ -160,7 +180,12 @@ _COMMUNITY_KINDS: dict[str, type[Communities | LargeCommunities | ExtendedCommun
 
 
 def route_has(
-    session: WireSession, sender: IpAddress, prefix: str | IpNetwork, **expected: object
+    session: WireSession,
+    sender: IpAddress,
+    prefix: str | IpNetwork,
+    *,
+    marker_ns: int | None = None,
+    **expected: object,
 ) -> Verdict:
     """Attributes of the prefix as last announced by `sender`.
 
@@ -172,7 +197,8 @@ def route_has(
     wanted = f"{network} from {sender} with {pairs(expected)}"
     held = _still_held(_events(session, sender, network))
     if not held:
-        return Verdict(False, wanted, "not announced")
+        absent = _presence(session, sender, network, wanted=True, marker_ns=marker_ns)
+        return Verdict(absent.ok, wanted, absent.observed, absent.frames)
     event = held[-1]
     assert event.attributes is not None
     wrong = [n for n, value in expected.items() if not _has(event.attributes, n, value)]
@@ -235,6 +261,8 @@ def in_order(
         )
         if event is None:
             done = f"{len(found)} of {len(steps)} steps; no {verb} {prefix} after them"
+            if _lost(session, sender):
+                return Verdict(None, expected, f"{done}; octets from {sender} are lost")
             return Verdict(False, expected, done, _seen(found))
         found.append(event)
     return Verdict(True, expected, "in this order", _seen(found))
@@ -245,5 +273,6 @@ def end_of_rib(session: WireSession, sender: IpAddress, family: Family = IPV4_UN
     found = session.end_of_rib(sender, family)
     expected = f"End-of-RIB for {family} from {sender}"
     if found is None:
-        return Verdict(False, expected, "none in the current conversation")
+        ok = None if _lost(session, sender) else False
+        return Verdict(ok, expected, "none in the current conversation")
     return Verdict(True, expected, "seen", (found.seen,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from labgen.bgp.attribute_codec import DecodeContext
 from labgen.bgp.capabilities import decode_capability, encode_capability
 from labgen.bgp.codec import FOUR_OCTET_CONTEXT, UNKNOWN_CONTEXT, Decoder, encode
 from labgen.bgp.conversation import Flow, SocketAddress, WireMessage
-from labgen.bgp.fields import JsonLines
+from labgen.bgp.fields import JsonLines, message_fields
 from labgen.bgp.messages import Keepalive, Update
 from labgen.bgp.nlri import decode_nlri, encode_nlri
 from labgen.bgp.tally import Tally
@@ -59,7 +60,9 @@ def message(data: bytes) -> None:
         wire = WireMessage(flow, raw, (1,), 1, "fuzz")
         everyday = wire.everyday_prefixes()
         decoded = wire.message
-        JsonLines().line(wire)
+        line = json.loads(JsonLines().line(wire))
+        if decoded is not None:
+            assert message_fields(decoded).items() <= line.items()
         message_line(wire)
         Tally().add(wire)
         if everyday is not None:

@@ -106,6 +106,32 @@ def test_absence_is_undecided_where_the_capture_lost_octets(tmp_path: Path) -> N
     assert wire_routes.not_announced(lossy, CLIENT, "10.0.0.0/8").ok is None
 
 
+def test_nothing_is_decided_where_the_capture_lost_octets(tmp_path: Path) -> None:
+    messages = [encode(Update()), *[encode(Keepalive())] * 20]
+    whole, lossy = (synthetic(tmp_path, *messages, drop=drop) for drop in (False, True))
+    gone = [("withdraw", "10.0.0.0/8")]
+    for found, ok in ((whole, False), (lossy, None)):
+        assert wire_routes.route_has(found, CLIENT, "10.0.0.0/8", med=1).ok is ok
+        assert wire_routes.withdrawn(found, CLIENT, "10.0.0.0/8").ok is ok
+        assert wire_routes.in_order(found, CLIENT, gone).ok is ok
+        assert wire_routes.end_of_rib(found, CLIENT, IPV6_UNICAST).ok is ok
+    assert wire.no_message(whole, MessageType.NOTIFICATION)
+    assert wire.no_message(lossy, MessageType.NOTIFICATION).ok is None
+    assert wire.no_message(lossy, MessageType.NOTIFICATION, sender=SERVER)
+    assert wire.keepalives_regular(whole.conversations[0], CLIENT)
+    assert wire.keepalives_regular(lossy.conversations[0], CLIENT).ok is None
+
+
+def test_a_prefix_withdrawn() -> None:
+    assert wire_routes.withdrawn(session(), BIGIP, "10.99.99.0/24")
+    still = wire_routes.withdrawn(session(), NODE, "192.168.1.0/26")
+    assert still.ok is False
+    assert still.observed.startswith("announced: via")
+    never = wire_routes.withdrawn(session(), NODE, "10.0.0.0/8")
+    assert never.ok is False
+    assert never.observed == "it was not announced"
+
+
 def test_exactly_these_prefixes() -> None:
     blocks = ["192.168.1.0/26", "192.168.2.64/26", "192.168.3.0/24"]
     assert wire_routes.holds_exactly(session(), NODE, blocks)
@@ -137,7 +163,9 @@ def test_attributes_of_a_prefix() -> None:
     }.items():
         verdict = wire_routes.route_has(session(), BIGIP, "10.99.98.0/24", **{name: value})
         assert verdict.ok is False, name
-    assert wire_routes.route_has(session(), BIGIP, "10.0.0.0/24", med=1).observed == "not announced"
+    absent = wire_routes.route_has(session(), BIGIP, "10.0.0.0/24", med=1)
+    assert absent.ok is False
+    assert absent.observed.startswith("not announced")
     with pytest.raises(TypeError, match="weight"):
         wire_routes.route_has(session(), BIGIP, "10.99.98.0/24", weight=1)
 
@@ -157,7 +185,12 @@ def test_end_of_rib() -> None:
 
 
 def test_no_message_of_a_kind() -> None:
-    assert wire.no_message(session(), MessageType.ROUTE_REFRESH, until_ns=0)
+    middle = session().conversations[0].messages[4].time_ns
+    assert wire.no_message(session(), MessageType.ROUTE_REFRESH, until_ns=middle)
+    assert wire.no_message(session(), MessageType.ROUTE_REFRESH).ok is False
+    late = session().messages[-1].time_ns + 1
+    verdict = wire.no_message(session(), MessageType.NOTIFICATION, since_ns=late, until_ns=late)
+    assert verdict.ok is None, "the capture ends before"
     verdict = wire.no_message(session(), MessageType.NOTIFICATION, sender=BIGIP)
     assert verdict.ok is False
     assert [seen.frame for seen in verdict.frames] == [60]
