@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from labgen.check import state, wire_rungs
+from labgen.check import state, stated, wire_rungs
 from labgen.check.model import Finding, Rung, Status
 from labgen.design.model import Design, Session
 from labgen.evidence import Evidence
@@ -40,8 +40,9 @@ LADDER: tuple[tuple[Rung, _Check], ...] = (
 
 
 def verify(design: Design, evidence: Evidence) -> tuple[Finding, ...]:
-    """Every check of every session that the inputs imply."""
-    return tuple(f for session in design.sessions for f in _climb(design, evidence, session))
+    """Every check of every session that the inputs imply, and what the spec states of the wire."""
+    climbed = (f for session in design.sessions for f in _climb(design, evidence, session))
+    return (*climbed, *stated.judge(design, evidence))
 
 
 def _climb(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labgen.bigip.translate import Translation
     from labgen.calico.node_config import NodeConfig
     from labgen.design.content import Content
+    from labgen.design.wire import Stated
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
@@ -319,7 +320,8 @@ class Router:
 
 @dataclass(frozen=True)
 class Design:
-    """A whole lab, decided. `contents` is what each cluster's API servers hold.
+    """A whole lab, decided. `contents` is what each cluster's API servers hold, `stated` what the
+    spec says that the wire must show.
 
     `known_forecast` replaces the computed one (tests, stages).
     """
@@ -334,6 +336,7 @@ class Design:
     contents: tuple[Content, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = "lab.yaml"
+    stated: tuple[Stated, ...] = ()
     known_forecast: Forecast | None = None
 
     @cached_property
