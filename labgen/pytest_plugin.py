@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labgen.bgp.conversation import Capture, WireSession
     from labgen.bgp.negotiated import Negotiated
     from labgen.check.model import Finding
-    from labgen.design.model import Design, Session
+    from labgen.design.model import Address, Design, Session
     from labgen.evidence import Evidence, FibRoute, Missing, NodeView, RibRoute
     from labgen.lab.project import Project
     from labgen.runtime.protocol import Completed, Runtime
@@ -205,10 +205,14 @@ class LabSession:
         assert found is not None, f"{self.name}: its two OPENs are not in the capture"
         return found
 
+    def address(self, node: str) -> Address:
+        """The address from which a node speaks in it, as the assertions of `labgen.check.wire` and
+        `labgen.check.wire_routes` want it."""
+        return self.design.end(node).address
+
     def announced(self, by: str) -> set[str]:
         """The prefixes that a node announced and did not withdraw."""
-        sender = self.design.end(by).address
-        return {str(event.prefix) for event in self.wire.adj_rib_in(sender).values()}
+        return {str(e.prefix) for e in self.wire.adj_rib_in(self.address(by)).values()}
 
     def __repr__(self) -> str:
         return f"LabSession({self.name!r})"

@@ -176,6 +176,22 @@ Capability = (
     | UnknownCapability
 )
 
+# Those that are decoded, by class
+CLASSES = (
+    Multiprotocol,
+    RouteRefreshCapability,
+    ExtendedNextHop,
+    ExtendedMessage,
+    RoleCapability,
+    GracefulRestart,
+    FourOctetAs,
+    AddPath,
+    EnhancedRouteRefresh,
+    LongLivedGracefulRestart,
+    Fqdn,
+    CiscoRouteRefresh,
+)
+
 # IANA "Capability Codes"
 CAPABILITY_NAMES = {
     1: "multiprotocol",

@@ -6,12 +6,12 @@ left to scapy.
 
 from __future__ import annotations
 
-import gzip
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, Self
 
 from labgen.errors import CaptureError
 
@@ -23,6 +23,8 @@ _MAX_RECORD = 1 << 26  # no sane snaplen or block is larger; more means a damage
 # Blocks without a packet that Wireshark numbers as frames all the same (tried with tshark 4.0.17):
 # systemd journal entries, custom blocks, sysdig events.
 _COUNTED = {0x9, 0xBAD, 0x40000BAD, 0x204, 0x216, 0x221}
+_PACKED = {b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\3\4": "zip"}
+_GZIP = b"\x1f\x8b"
 _HINT = "expected pcap or pcapng, as tcpdump, dumpcap and Wireshark write"
 
 
@@ -50,10 +52,18 @@ class _Interface:
     offset: int = 0
 
 
+class Readable(Protocol):
+    """What a capture is read from: a file, standard input, or what unpacks one."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
 class RecordReader:
     """Reads one capture file; `records()` may be called again when the file has grown."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: Readable, name: str) -> None:
         self.name = name
         self.interfaces: list[str] = []
         self._stream = stream
@@ -91,7 +101,7 @@ class RecordReader:
         while True:
             try:
                 chunk = self._stream.read(_CHUNK)
-            except (OSError, EOFError, gzip.BadGzipFile) as error:
+            except (OSError, zlib.error) as error:
                 raise CaptureError(f"{self.name}: cannot be read: {error}") from None
             if not chunk:
                 return
@@ -124,6 +134,9 @@ class RecordReader:
             b"\x34\xcd\xb2\xa1": ("<", 1000, 24),
         }
         if magic not in forms:
+            packed = next((n for m, n in _PACKED.items() if head.startswith(m)), None)
+            if packed is not None:
+                raise CaptureError(f"{self.name}: compressed with {packed}", hint="unpack it first")
             raise CaptureError(f"{self.name}: not a capture file", hint=_HINT)
         if len(head) < 24:
             return False
@@ -262,21 +275,62 @@ def _set_resolution(interface: _Interface, value: int) -> None:
         interface.multiplier, interface.divisor = 1_000_000_000, 10**exponent
 
 
+class _Gunzip:
+    """Unpacks a gzip stream (RFC 1952) as it comes; one that is cut short gives what it holds."""
+
+    def __init__(self, stream: BinaryIO, head: bytes) -> None:
+        self._stream = stream
+        self._rest = head
+        self._member = zlib.decompressobj(31)
+
+    def read(self, size: int) -> bytes:
+        """At most `size` octets; none at the end. Raises zlib.error for what is no gzip."""
+        while True:
+            packed = self._rest or self._stream.read(size)
+            if not packed:
+                return b""
+            if self._member.eof:
+                if not packed.startswith(_GZIP[:1]):
+                    self._rest = b""  # padding behind the last member
+                    continue
+                self._member = zlib.decompressobj(31)
+            found = self._member.decompress(packed, size)
+            self._rest = self._member.unconsumed_tail or self._member.unused_data
+            if found:
+                return found
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Opened:
+    """A stream whose first octets were read to know what it is."""
+
+    def __init__(self, stream: BinaryIO, head: bytes) -> None:
+        self._stream, self._head = stream, head
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._stream.read(size)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 def open_capture(path: Path) -> RecordReader:
     """Open a capture file, or standard input for `-`; gzip is unpacked. Raises CaptureError."""
-    if str(path) == "-":
-        # Unbuffered: a live capture is read as it comes, not when a megabyte is full.
-        return RecordReader(os.fdopen(0, "rb", buffering=0, closefd=False), "standard input")
+    name = "standard input" if str(path) == "-" else str(path)
     try:
-        if path.is_file() and _is_gzip(path):
-            return RecordReader(gzip.GzipFile(path), str(path))  # type: ignore[arg-type]  # reads alike
-        return RecordReader(path.open("rb", buffering=0), str(path))
+        # Unbuffered: a live capture is read as it comes, not when a megabyte is full.
+        stream = (
+            os.fdopen(0, "rb", buffering=0, closefd=False)
+            if str(path) == "-"
+            else (path.open("rb", buffering=0))
+        )
+        head = stream.read(2)
     except FileNotFoundError:
         raise CaptureError(f"{path}: no such file", hint="check the path") from None
     except OSError as error:
-        raise CaptureError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(2) == b"\x1f\x8b"
+        raise CaptureError(f"{name}: cannot be read: {error.strerror}") from None
+    unpacked = _Gunzip(stream, head) if head == _GZIP else _Opened(stream, head)
+    return RecordReader(unpacked, name)

@@ -82,8 +82,9 @@ def _available(reader: RecordReader, assembler: Assembler) -> Iterator[WireMessa
 
 def _check_end(reader: RecordReader, notes: list[str] | None) -> None:
     if not reader.recognised:
+        size = f"{reader.leftover} octets are no header" if reader.leftover else "it is empty"
         raise CaptureError(
-            f"{reader.name}: not a capture file: {reader.leftover} octets are no header",
+            f"{reader.name}: not a capture file: {size}",
             hint="expected pcap or pcapng, as tcpdump, dumpcap and Wireshark write",
         )
     if reader.leftover and notes is not None:

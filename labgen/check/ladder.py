@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import wraps
 
-from labgen.check import state, wire_rungs
+from labgen.check import state, stated, wire_rungs
 from labgen.check.encapsulation import encapsulation
 from labgen.check.model import Finding, Rung, Status
 from labgen.design.model import Design, Session
@@ -48,9 +48,11 @@ def about(check: _Check) -> str:
 
 
 def verify(design: Design, evidence: Evidence) -> tuple[Finding, ...]:
-    """Every check of every session that the inputs imply, then of what carries their traffic."""
+    """Every check of every session that the inputs imply, of the tunnels that carry its traffic,
+    and what the spec states of the wire.
+    """
     climbed = (f for session in design.sessions for f in _climb(design, evidence, session))
-    return (*climbed, *encapsulation(design, evidence))
+    return (*climbed, *encapsulation(design, evidence), *stated.judge(design, evidence))
 
 
 def _climb(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:

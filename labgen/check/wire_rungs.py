@@ -30,7 +30,7 @@ def frame(seen: Seen | WireMessage) -> str:
     """`file frame N`, as evidence names it; of a lab's capture the part below the lab directory."""
     parts = PurePosixPath(seen.file).parts
     inside = parts[parts.index("captures") :] if "captures" in parts else parts
-    return f"{'/'.join(inside)} frame {seen.frame}"
+    return f"{PurePosixPath(*inside)} frame {seen.frame}"
 
 
 def tcp(design: Design, evidence: Evidence, session: Session) -> Iterator[Finding]:

@@ -61,6 +61,8 @@ def wire(
     """
     # Messages are many, short-lived and free of cycles: the cyclic collector would cost a fifth.
     gc.set_threshold(100_000, 50, 100)
+    if svg is not None and (follow or form not in (None, "table")):
+        raise InputError("--svg draws ladders: it goes with no other form than --table")
     wanted = _filter(peers, types, prefixes)
     capture = captures_of(capture)
     try:

@@ -12,6 +12,7 @@ from labgen.design.content import Content, initial, lab_node, renamed
 from labgen.design.model import Design, Segment
 from labgen.design.plan import short
 from labgen.design.sessions import derive
+from labgen.design.wire import Stated, stated
 from labgen.errors import InputError, InputErrors, Mark
 from labgen.spec.model import Spec
 from labgen.yaml_source import Document
@@ -44,7 +45,11 @@ def build(
         with _collected(problems):
             known = calico_nodes.with_nodes(spec, cluster, resources[name], marks)
             contents.append(initial(spec, name, known, given.get(name, ()), marks))
-    return _decide(spec, _apart(spec, contents), sources, environment, source, problems)
+    design = _decide(spec, _apart(spec, contents), sources, environment, source, problems)
+    wrong = [found for found in stated(spec, design.sessions) if isinstance(found, InputError)]
+    if wrong:
+        raise InputErrors(wrong)
+    return design
 
 
 def rebuild(
@@ -101,6 +106,7 @@ def _decide(
         *(calico_nodes.speaker(node) for node in nodes),
     )
     sessions = derive(speakers)
+    wire = tuple(stated(spec, sessions))
     return Design(
         name=spec.name,
         segments=tuple(_segments(spec)),
@@ -110,8 +116,14 @@ def _decide(
         speakers=speakers,
         sessions=sessions,
         contents=tuple(cluster.content for cluster in clusters),
-        notes=(*(n for c in clusters for n in c.notes), *(n for r in decided for n in r.notes)),
+        notes=(
+            *(n for c in clusters for n in c.notes),
+            *(n for r in decided for n in r.notes),
+            # A change may end a session of which the spec speaks; the design stands without it.
+            *(str(problem) for problem in wire if isinstance(problem, InputError)),
+        ),
         source=source,
+        stated=tuple(statement for statement in wire if isinstance(statement, Stated)),
     )
 
 

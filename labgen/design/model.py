@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labgen.calico.felix import FelixRoute, Tunnel
     from labgen.calico.node_config import NodeConfig
     from labgen.design.content import Content
+    from labgen.design.wire import Stated
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
@@ -346,7 +347,8 @@ class Router:
 
 @dataclass(frozen=True)
 class Design:
-    """A whole lab, decided. `contents` is what each cluster's API servers hold.
+    """A whole lab, decided. `contents` is what each cluster's API servers hold, `stated` what the
+    spec says that the wire must show.
 
     `known_forecast` replaces the computed one (tests, stages).
     """
@@ -361,6 +363,7 @@ class Design:
     contents: tuple[Content, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = "lab.yaml"
+    stated: tuple[Stated, ...] = ()
     known_forecast: Forecast | None = None
 
     @cached_property

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from labgen.spec.stages import Probe, Stage
+from labgen.spec.wire import WireStatement
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9.-]*$", max_length=63, strict=True)
@@ -167,3 +168,6 @@ class Spec(Strict):
         default_factory=dict, description="flows that `labgen rehearse` probes through all stages"
     )
     stages: list[Stage] = Field(default_factory=list, description="what `labgen rehearse` does")
+    wire: list[WireStatement] = Field(
+        default_factory=list, description="what the wire must show; `labgen verify` judges it"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import struct
 from pathlib import Path
 
@@ -159,8 +160,36 @@ def test_a_capture_cut_short_is_read_to_its_last_whole_frame(tmp_path: Path) -> 
 
 def test_gzip_is_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap.gz"
-    path.write_bytes(gzip.compress(pcap(on_ethernet(packets()))))
+    whole = pcap(on_ethernet(packets()))
+    path.write_bytes(gzip.compress(whole))
     assert len(read_capture(path).sessions) == 1
+    # Several members, and padding behind the last (RFC 1952 section 2.2)
+    path.write_bytes(gzip.compress(whole[:60]) + gzip.compress(whole[60:]) + bytes(8))
+    assert read_capture(path).frames == 4
+
+
+def test_gzip_cut_short_is_read_to_its_last_whole_frame(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap.gz"
+    octets = gzip.compress(pcap(on_ethernet(packets() * 200)))
+    path.write_bytes(octets[: len(octets) * 2 // 3])
+    capture = read_capture(path)
+    assert 10 < capture.frames < 800
+    assert "cut short" in capture.notes[0]
+
+
+def test_much_in_little_gzip_does_not_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap.gz"
+    frames = [(n, bytes(60000)) for n in range(100)]
+    path.write_bytes(gzip.compress(pcap(frames)))
+    with open_capture(path) as reader:
+        assert max(len(reader._stream.read(1 << 16)) for _ in range(20)) == 1 << 16
+
+
+def test_other_compressions_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap.xz"
+    path.write_bytes(lzma.compress(pcap(on_ethernet(packets()))))
+    with pytest.raises(CaptureError, match="compressed with xz"):
+        read_capture(path)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +204,9 @@ def test_gzip_is_unpacked(tmp_path: Path) -> None:
         section("<") + enhanced("<", 9, 0, b"x"),
         b"\x0a\x0d\x0d\x0a" + bytes(40),
         gzip.compress(b"nothing")[:-6],
+        b"\x1f\x8b\x08\0junkjunk",
     ],
-    ids=["empty", "two", "text", "header", "huge", "odd", "interface", "order", "gzip"],
+    ids=["empty", "two", "text", "header", "huge", "odd", "interface", "order", "gzip", "no-gzip"],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, octets: bytes) -> None:
     path = tmp_path / "bad"

@@ -106,6 +106,8 @@ def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         (("--peer", "bigip", STORY), 2, "--peer wants an address"),
         (("--prefix", "10.0.0.1/8", STORY), 2, "has host bits set"),
         (("--follow", "--table", STORY), 2, "--follow prints messages"),
+        (("--json", "--svg", "x.svg", STORY), 2, "--svg draws ladders"),
+        (("--follow", "--svg", "x.svg", STORY), 2, "--svg draws ladders"),
         (("--type", "hello", STORY), 2, "hello"),
         (("--port", "0", STORY), 2, "0"),
     ],
