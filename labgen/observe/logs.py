@@ -94,6 +94,7 @@ _BIRD_ERRORS: tuple[tuple[str, Said, tuple[int, int]], ...] = (
 _BIRD_SOCKET: tuple[tuple[str, Said], ...] = (
     ("Connection refused", Said.CONNECT_REFUSED),
     ("No route to host", Said.UNREACHABLE),
+    ("Network is unreachable", Said.UNREACHABLE),
     ("Connection reset by peer", Said.RESET),
     ("BFD session down", Said.BFD_DOWN),
     ("State changed to up", Said.UP),

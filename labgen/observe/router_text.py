@@ -131,6 +131,8 @@ def _neighbor_line(peer: PeerReport, line: Line) -> PeerReport:
         return replace(peer, local=address(match[1]))
     if (match := re.match(r"(\d+) accepted prefixes", text)) is not None:
         return replace(peer, received=int(match[1]))
+    if (match := re.match(r"(\d+) announced prefixes", text)) is not None:  # ZebOS
+        return replace(peer, sent=int(match[1]))
     if "Inbound updates discarded due to missing policy" in text:
         return replace(peer, peer_state="Policy")
     return peer

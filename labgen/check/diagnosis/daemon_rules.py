@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from labgen.check.diagnosis.attempts import errors, outcome
+from labgen.check.diagnosis.attempts import errors, on_purpose, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
@@ -197,9 +197,10 @@ def _missing_neighbor(scene: Scene) -> Iterator[Cause]:
     for pair in scene.pairs:
         for server in pair.ends:
             found = outcome(pair.conversations, pair.capture_end).reset_by(server)
+            fault = [n for c in pair.conversations for n in errors(c) if not on_purpose(n)]
             client = pair.other(server)
             mine = [c for c in routers if scene.role(server) is not Role.CALICO]
-            if not found or not mine or any(errors(c) for c in pair.conversations):
+            if not found or not mine or fault:
                 continue
             if all(n.address != client for c in mine for n in c.neighbors):
                 known = ", ".join(str(n.address) for n in mine[0].neighbors)
@@ -226,7 +227,8 @@ def _not_activated(scene: Scene) -> Iterator[Cause]:
             )
     for config in scene.facts.configs:
         for neighbor in config.neighbors:
-            if config.default_ipv4_unicast or neighbor.activated or config.daemon is Daemon.BIRD:
+            default = neighbor.activated is None and config.default_ipv4_unicast
+            if default or neighbor.activated or config.daemon is Daemon.BIRD:
                 continue
             if alive(scene, neighbor.address, config.quote.node):
                 continue
@@ -234,7 +236,7 @@ def _not_activated(scene: Scene) -> Iterator[Cause]:
                 "address-family-not-activated",
                 subject_of(scene, neighbor.address, config.quote.node),
                 Rank.DAEMON_SAYS,
-                f"`no bgp default ipv4-unicast`, and {neighbor.name} is not activated.",
+                f"{neighbor.name} is not activated for any address family.",
                 (str(neighbor.quote),),
             )
 

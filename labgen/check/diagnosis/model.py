@@ -103,14 +103,40 @@ def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
             merged[key] = replace(
                 first, evidence=tuple(dict.fromkeys((*first.evidence, *cause.evidence)))[:12]
             )
+    merged = {key: _placed(cause, merged) for key, cause in merged.items()}
     settled = {
         c.subject
         for c in merged.values()
         if c.confidence is Confidence.DECIDED and c.rank < Rank.MASKED
     }
     return tuple(
-        c for c in merged.values() if c.confidence is Confidence.DECIDED or c.subject not in settled
+        sorted(
+            (
+                c
+                for c in merged.values()
+                if c.confidence is Confidence.DECIDED or c.subject not in settled
+            ),
+            key=_key,
+        )
     )
+
+
+# That a session ended for silence is what these brought about.
+_SILENCES = {"host-unreachable", "tcp-179-refused", "ttl-security-one-sided", "md5-mismatch"}
+
+
+def _placed(cause: Cause, causes: dict[tuple[str, str], Cause]) -> Cause:
+    """An expired hold timer is a consequence, where it is known what keeps the ends apart now."""
+    apart = any(
+        c.subject == cause.subject
+        and c.fault.name in _SILENCES
+        and c.confidence is Confidence.DECIDED
+        and c.rank < Rank.MASKED
+        for c in causes.values()
+    )
+    if cause.fault.name == "hold-timer-expired" and apart:
+        return replace(cause, rank=Rank.CONSEQUENCE)
+    return cause
 
 
 def _key(cause: Cause) -> tuple[bool, bool, int]:

@@ -104,7 +104,10 @@ def _dead_peer(scene: Scene, node: Address) -> tuple[Address, str] | None:
 def both_passive(scene: Scene) -> Iterator[Cause]:
     """Both ends of a pair wait for the other, as their outputs or configurations say."""
     for pair in scene.pairs:
-        if pair.conversations and outcome(pair.conversations, pair.capture_end).alive is not None:
+        alive = pair.conversations and outcome(pair.conversations, pair.capture_end).alive
+        # Outputs are younger than a session that was taken down before the capture ended.
+        told = {r.address for r in pair.reports if _waits(r)} == set(pair.ends)
+        if alive and not told:
             continue
         lines = [_passive(scene, pair, end) for end in pair.ends]
         if all(lines):
@@ -170,11 +173,17 @@ def silence(scene: Scene) -> Iterator[Cause]:
 def _never_dialled(scene: Scene) -> Iterator[Cause]:
     """BIRD has a peer whose other sessions are in the capture, and this one was never tried."""
     last: dict[tuple[str, str, Address], LogEvent] = {}
+    came_up: set[tuple[str, str, Address]] = set()
     for event in scene.facts.events:
         if event.daemon is Daemon.BIRD and event.peer is not None:
-            last[event.quote.file, event.quote.node, event.peer] = event
-    for (_, node, peer), event in last.items():
+            key = (event.quote.file, event.quote.node, event.peer)
+            last[key] = event
+            came_up |= {key} if event.said is Said.UP else set()
+    for key, event in last.items():
+        _, node, peer = key
         pair = scene.pair_of(event)
+        if key in came_up:
+            continue
         if event.said is not Said.SESSION_STARTED or (pair is not None and pair.conversations):
             continue
         yield possible(

@@ -192,7 +192,7 @@ def _stated(report: PeerReport, where: str, text: str, line: tuple[str, ...]) ->
         return (decided("administrative-shutdown", where, Rank.MASKED, why, line),)
     if "Connection refused" in info:
         return (decided("tcp-179-refused", where, Rank.REFUSED, f"{text}.", line),)
-    if "No route to host" in info:
+    if "No route to host" in info or "Network is unreachable" in info:
         return (decided("host-unreachable", where, Rank.UNANSWERED, f"{text}.", line),)
     if "Connection reset" in info or "Connection closed" in info:
         return tuple(_rejected(report.daemon, report.address, where, line))

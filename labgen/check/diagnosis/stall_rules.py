@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from itertools import islice
 
 from labgen.bgp.conversation import Conversation, FlowFacts
-from labgen.check.diagnosis.attempts import Outcome, errors, outcome
+from labgen.bgp.messages import Notification
+from labgen.check.diagnosis.attempts import Outcome, code, errors, on_purpose, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
 from labgen.evidence import Address
 
+_REMOVED, _CHANGED = (6, 3), (6, 6)  # RFC 4486: Peer De-configured, Other Configuration Change
+_FADING = 3  # repeats of one segment
+_FADING_NS = 5_000_000_000
 _INITIAL_TTLS = {32, 64, 128, 255}
 
 
@@ -87,6 +91,27 @@ def _gtsm(scene: Scene, pair: Pair, conversation: Conversation, address: Address
     )
 
 
+def fading(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
+    """A session that one end believes in, while the other takes nothing of what it sends."""
+    for address in pair.ends:
+        mine, other = conversation.of(address), conversation.of(pair.other(address))
+        last = [r for r in mine.retransmitted if r.times >= _FADING]
+        if not last or not mine.unacknowledged or not other.segments:
+            continue
+        if 255 in other.data_ttls and _low(mine):
+            yield _gtsm(scene, pair, conversation, pair.other(address))
+        elif last[-1].last.time_ns >= conversation.last.time_ns - _FADING_NS:
+            yield possible(
+                "hold-timer-expired",
+                pair.subject,
+                Rank.SILENT,
+                f"{scene.name(address)} repeats what it sends, and {pair.other(address)} does not "
+                "acknowledge it: the hold timer will expire.",
+                (at(last[-1].last, f"{address} sent the same octets {last[-1].times + 1} times"),),
+                "a longer capture, or one at the other end",
+            )
+
+
 def _unheard(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Cause]:
     """An end repeats its OPEN in vain; the capture began too late to show what the other sent."""
     if conversation.start_seen:
@@ -145,7 +170,7 @@ def _mute(scene: Scene, pair: Pair, conversation: Conversation) -> Iterator[Caus
 
 
 def reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
-    if any(errors(c) for c in result.tail):
+    if any(not on_purpose(n) for c in result.current() for n in errors(c)):
         return  # the NOTIFICATION says more than the resets around it
     for address in pair.ends:
         found = result.reset_by(address)
@@ -157,7 +182,16 @@ def reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
             for c in found
             for sender, seen in islice(c.resets, 1)
         )[:3]
-        if scene.role(address) is Role.CALICO:
+        if scene.role(address) is Role.CALICO and _ended_with(result, address, _REMOVED):
+            yield decided(
+                "bgppeer-missing",
+                pair.subject,
+                Rank.RESET,
+                f"{scene.name(address)} ended the session with Peer De-configured, and resets "
+                f"{other} since: its BGPPeer is gone.",
+                lines,
+            )
+        elif scene.role(address) is Role.CALICO:
             yield possible(
                 "bgppeer-missing",
                 pair.subject,
@@ -166,6 +200,25 @@ def reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
                 "OPEN: it has no peer with that address.",
                 lines,
                 "BIRD's log (`Unexpected connect from unknown address`) or calicoctl get bgppeer",
+            )
+        elif _ended_with(result, address, _CHANGED):
+            yield possible(
+                "address-family-not-activated",
+                pair.subject,
+                Rank.RESET,
+                f"{scene.name(address)} ended the session for a change of its configuration, and "
+                f"resets {other} since: it has no address family for this neighbor any more.",
+                lines,
+                "the router's `show running-config`: is the neighbor activated?",
+            )
+        elif _ended_with(result, address, _REMOVED):
+            yield decided(
+                "neighbor-not-configured",
+                pair.subject,
+                Rank.RESET,
+                f"{scene.name(address)} ended the session with Peer De-configured, and resets "
+                f"{other} since: the neighbor was removed.",
+                lines,
             )
         elif (sought := _seeks(scene, address)) is not None:
             yield decided(
@@ -187,6 +240,13 @@ def reset(scene: Scene, pair: Pair, result: Outcome) -> Iterator[Cause]:
                 lines,
                 "the router's `show running-config`: is the address a neighbor, and activated?",
             )
+
+
+def _ended_with(result: Outcome, sender: Address, number: tuple[int, int]) -> bool:
+    """The last session ended with this NOTIFICATION of this end."""
+    last = result.last_established
+    found = [m for m in last.notifications if m.src.address == sender] if last else []
+    return any(isinstance(m.message, Notification) and code(m.message) == number for m in found)
 
 
 def _seeks(scene: Scene, router: Address) -> str | None:

@@ -27,6 +27,7 @@ def causes(scene: Scene, found: list[Cause]) -> Iterator[Cause]:
             yield from _no_bgppeer(scene, pair)
             yield from _unknown_neighbor(scene, pair)
             yield from _two_octets(scene, pair)
+            yield from _over_limit(scene, pair)
             yield from _gtsm(scene, pair)
         yield from _black_hole(scene, pair)
     yield from _same_cluster(scene)
@@ -49,7 +50,8 @@ def _of(scene: Scene, end: Address, daemon: Daemon) -> Iterator[SpeakerConfig]:
     configs = [c for c in scene.facts.configs if c.daemon is daemon]
     for config in configs:
         mine = config.quote.node in nodes or config.router_id == end
-        if mine or (len(configs) == 1 and not nodes):
+        free = not nodes and not scene.facts.addresses_of(config.quote.node)
+        if mine or (len(configs) == 1 and free):
             yield config
 
 
@@ -150,6 +152,29 @@ def _two_octets(scene: Scene, pair: Pair) -> Iterator[Cause]:
             f"{pair.other(sides[0]) if sides else ''} is AS {config.asn} and does not offer "
             "capability 65: its OPEN says AS_TRANS 23456.",
             (str(config.quote), str(neighbor.quote)),
+        )
+
+
+def _over_limit(scene: Scene, pair: Pair) -> Iterator[Cause]:
+    """The router drops a node whose own table has more prefixes than the neighbor may send."""
+    sides = _sides(scene, pair)
+    told = _neighbor(scene, sides[1], sides[0], Daemon.FRR) if sides else None
+    limit = told[1].maximum_prefix if told else None
+    if sides is None or told is None or limit is None:
+        return
+    names = scene.facts.nodes_of(sides[0])
+    mine = {
+        r.prefix for r in scene.facts.routes if r.daemon is Daemon.BIRD and r.quote.node in names
+    }
+    dropped = [r for r in pair.reports if r.daemon.is_calico and "Connection" in r.info]
+    if len(mine) > limit and dropped:
+        yield decided(
+            "maximum-prefix",
+            pair.subject,
+            Rank.NOTIFICATION,
+            f"{sides[1]} takes {limit} prefixes of {sides[0]}, whose BIRD has {len(mine)}, and "
+            "closes its connections.",
+            (str(told[1].quote), str(dropped[0].quote)),
         )
 
 

@@ -27,7 +27,8 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
     """Every cause that the wire shows for this pair."""
     result = outcome(pair.conversations, pair.capture_end)
     if result.alive is not None:
-        yield from _black_hole(pair, (result.alive,))
+        hole = list(_black_hole(pair, (result.alive,)))
+        yield from hole or stall_rules.fading(scene, pair, result.alive)
         if scene.history:
             yield from _flaps(scene, pair, result)
         return
