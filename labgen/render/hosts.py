@@ -70,7 +70,9 @@ def pod(pod: Pod) -> str:
             f"route add default via {POD_GATEWAY} dev eth0",
         ]
     if any(a.version == 6 for a in pod.addresses):
-        lines.append(f"-6 route add default via {POD_GATEWAY6} dev eth0")
+        lines.append(f"route add default via {POD_GATEWAY6} dev eth0")  # a batch knows no `-6`
+    for network in pod.announces or ():  # the pod answers for every address of what it announces
+        lines.append(f"route add local {network} dev lo")
     return "\n".join(lines) + "\n"
 
 
@@ -81,6 +83,9 @@ def felix(node: CalicoNode) -> str:
         f"workload {pod.interface} {a}/{a.max_prefixlen}"
         for pod in node.pods
         for a in pod.addresses
+    ]
+    lines += [
+        f"peering {pod.interface} {a}/{a.max_prefixlen}" for pod in node.pods for a in pod.peerings
     ]
     for tunnel in node.tunnels:
         lines += _tunnel(tunnel, node.mtu)
