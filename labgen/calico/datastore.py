@@ -291,7 +291,6 @@ def yaml_document(document: Mapping[str, Any]) -> YamlDocument:
 # --- text -------------------------------------------------------------------------------------
 
 _FORMAT = "labgen/datastore/v1"
-MARK = f'{{"format": "{_FORMAT}"'  # how the text of every store begins
 
 
 def to_text(store: Datastore) -> str:
@@ -299,7 +298,7 @@ def to_text(store: Datastore) -> str:
     lines = ",\n".join(
         json.dumps(store.objects[key], ensure_ascii=False) for key in sorted(store.objects)
     )
-    head = f'{MARK}, "revision": {store.revision}, "items": [\n'
+    head = f'{{"format": "{_FORMAT}", "revision": {store.revision}, "items": [\n'
     return f"{head}{lines}\n]}}\n"
 
 

@@ -15,7 +15,7 @@ from labgen.calico import selector
 from labgen.calico.addresses import address_of, network_of
 from labgen.calico.cluster import with_kubernetes_labels
 from labgen.calico.gorand import GoRandom, fnv1_32
-from labgen.calico.ipam_values import Allocation, BlockRecord, Borrowed, NoAddress, Request, Usage
+from labgen.calico.ipam_values import Allocation, BlockRecord, NoAddress, Request
 from labgen.calico.resources import BlockAffinity, Resource, Source
 from labgen.calico.specs import BlockAffinitySpec, IPAMConfigSpec
 from labgen.errors import InputError, Mark
@@ -23,11 +23,12 @@ from labgen.yaml_source import Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from labgen.calico.ipam_values import Address, Network
     from labgen.calico.resources import IPPool, Resources, WorkloadEndpoint
 
-__all__ = ["Allocation", "BlockRecord", "Borrowed", "Ipam", "NoAddress", "Request", "Usage"]
+__all__ = ["Allocation", "BlockRecord", "Ipam", "NoAddress", "Request"]
 
 MAX_BLOCK = 4096  # addresses: the largest blockSize is 20, or 116
 DEFAULT_MAX_BLOCKS = 20  # libcalico-go's safeguard where maxBlocksPerHost is 0
@@ -37,6 +38,9 @@ class Ipam:
     """The IPAM of one cluster, as its resources leave it and as requests change it."""
 
     def __init__(self, resources: Resources) -> None:
+        # Blocks that are old enough (a minute, in Calico) to be taken from a node that has nothing
+        # in them; IPAM itself has no clock.
+        self.reclaimable: AbstractSet[Network] = frozenset()
         self._pools = {pool.name: pool for pool in resources.ip_pools}
         self._networks = {
             pool.name: network_of(pool, pool.spec.cidr, "spec", "cidr")
@@ -99,39 +103,6 @@ class Ipam:
             a.address for b in self.blocks for a in b.allocations.values() if a.handle == handle
         )
 
-    def borrowed(self) -> tuple[Borrowed, ...]:
-        """Addresses that a node took from another's block, by address."""
-        found = (
-            Borrowed(allocation, block.network, block.owner)
-            for block in self.blocks
-            if block.owner is not None
-            for allocation in block.allocations.values()
-            if allocation.node != block.owner
-        )
-        return tuple(sorted(found, key=lambda item: int(item.allocation.address)))
-
-    def usage(self, *, with_blocks: bool = False) -> tuple[Usage, ...]:
-        """A row for each pool, each followed by its blocks if wanted; blocks without pool last."""
-        rows: list[Usage] = []
-        for name, network in self._networks.items():
-            blocks = [block for block in self.blocks if block.pool == name]
-            rows.append(self._row("IP Pool", network, blocks))
-            if with_blocks:
-                rows += [self._row("Block", block.network, [block]) for block in blocks]
-        if with_blocks:
-            strays = [block for block in self.blocks if block.pool not in self._pools]
-            rows += [self._row("Block", block.network, [block]) for block in strays]
-        return tuple(rows)
-
-    def _row(self, grouping: str, network: Network, blocks: Sequence[BlockRecord]) -> Usage:
-        used = sum(len(block.allocations) for block in blocks)
-        reserved = sum(
-            min(network.num_addresses, item.num_addresses)
-            for item in self._reserved
-            if item.version == network.version and item.overlaps(network)
-        )
-        return Usage(grouping, network, network.num_addresses, used, reserved)
-
     def block_affinities(self) -> tuple[BlockAffinity, ...]:
         """The affinities as resources, which confd turns into a node's routes."""
         return tuple(_affinity(block) for block in self.blocks if block.owner is not None)
@@ -164,39 +135,45 @@ class Ipam:
         return None
 
     def assign(self, request: Request) -> Allocation:
-        """An address for a request, in Calico's order: own block, new block, borrowed.
+        """An address for a request, in Calico's order: own block, new block, another node's empty
+        block, borrowed.
 
         Raises NoAddress, in Calico's words where it has some.
         """
         pools = self._usable_pools(request)
-        own = [
-            block for block in self.blocks if block.owner == request.node and block.pool in pools
-        ]
-        for block in own:
-            if found := self._take(block, request):
+        own = (b for b in self.blocks if b.owner == request.node and b.pool in pools)
+        found = self._first(own, request)
+        if found is None and self.config.auto_allocate_blocks:
+            found = self._of_new_block(request, pools) or self._reclaimed(request, pools)
+        if found is None and not self.config.strict_affinity:
+            found = self._first(self._others(request.node, pools), request)
+        if found is None:
+            raise NoAddress(
+                f"node {request.node} gets no IPv{request.version} address for {request.handle}: "
+                f"{', '.join(pools)} have none free",
+                hint="strict affinity forbids borrowing" if self.config.strict_affinity else None,
+            )
+        return found
+
+    def _first(self, blocks: Iterable[BlockRecord], request: Request) -> Allocation | None:
+        found = (self._take(block, request) for block in blocks)
+        return next((allocation for allocation in found if allocation is not None), None)
+
+    def _of_new_block(self, request: Request, pools: Sequence[str]) -> Allocation | None:
+        """An address of a block that nobody has. Raises NoAddress at the node's limit of blocks."""
+        limit = self.config.max_blocks_per_host or DEFAULT_MAX_BLOCKS
+        mine = [b for b in self._blocks.values() if b.owner == request.node]
+        if sum(b.network.version == request.version for b in mine) >= limit:
+            raise NoAddress(
+                "cannot allocate new block due to per host block limit: Need to allocate an "
+                f"IPAM block but could not - limit of {limit} blocks reached for this node",
+                hint=f"node {request.node}; raise IPAMConfig maxBlocksPerHost",
+            )
+        for network, pool in self._unclaimed(request.node, pools):
+            if found := self._take(self._add_block(network, request.node, pool), request):
                 return found
-        if self.config.auto_allocate_blocks:
-            limit = self.config.max_blocks_per_host or DEFAULT_MAX_BLOCKS
-            mine = [b for b in self._blocks.values() if b.owner == request.node]
-            if sum(b.network.version == request.version for b in mine) >= limit:
-                raise NoAddress(
-                    "cannot allocate new block due to per host block limit: Need to allocate an "
-                    f"IPAM block but could not - limit of {limit} blocks reached for this node",
-                    hint=f"node {request.node}; raise IPAMConfig maxBlocksPerHost",
-                )
-            for network, pool in self._unclaimed(request.node, pools):
-                if found := self._take(self._add_block(network, request.node, pool), request):
-                    return found
-                del self._blocks[network]  # all of it is reserved
-        if not self.config.strict_affinity:
-            for block in self._others(request.node, pools):
-                if found := self._take(block, request):
-                    return found
-        raise NoAddress(
-            f"node {request.node} gets no IPv{request.version} address for {request.handle}: "
-            f"{', '.join(pools)} have none free",
-            hint="strict affinity forbids borrowing" if self.config.strict_affinity else None,
-        )
+            del self._blocks[network]  # all of it is reserved
+        return None
 
     def assign_address(self, address: Address, request: Request) -> Allocation:
         """That very address (annotation `cni.projectcalico.org/ipAddrs`). Raises NoAddress.
@@ -229,7 +206,10 @@ class Ipam:
         if block is None or ordinal not in block.allocations:
             raise NoAddress(f"IP address {address} is not assigned")
         block.free.append(ordinal)
-        return block.allocations.pop(ordinal)
+        released = block.allocations.pop(ordinal)
+        if block.owner is None and not block.allocations:
+            del self._blocks[block.network]  # nobody's any more
+        return released
 
     def release_handle(self, handle: str) -> tuple[Allocation, ...]:
         """Give back all that a handle holds; nothing is no error."""
@@ -243,7 +223,7 @@ class Ipam:
             if block.owner == node:
                 block.owner = None
             if block.owner is None and not block.allocations:
-                del self._blocks[block.network]
+                self._blocks.pop(block.network, None)
 
     # --- choosing -----------------------------------------------------------------------------
 
@@ -295,6 +275,16 @@ class Ipam:
             for network in _circular(pool, size, node):
                 if network not in self._blocks and not any(network.overlaps(t) for t in taken):
                     yield network, name
+
+    def _reclaimed(self, request: Request, pools: Sequence[str]) -> Allocation | None:
+        """An address of another node's empty block, which changes hands."""
+        for block in self._others(request.node, pools):
+            if block.owner is None or block.allocations or block.network not in self.reclaimable:
+                continue
+            if found := self._take(block, request):
+                block.owner = request.node
+                return found
+        return None
 
     def _others(self, node: str, pools: Sequence[str]) -> Iterator[BlockRecord]:
         for name in pools:

@@ -52,30 +52,6 @@ class BlockRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Borrowed:
-    """An address in another node's block (calicoctl's `ipam show --show-borrowed`)."""
-
-    allocation: Allocation
-    block: Network
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Counts of one pool or block (calicoctl's `ipam show`)."""
-
-    grouping: str  # "IP Pool" or "Block"
-    network: Network
-    total: int
-    in_use: int
-    reserved: int
-
-    @property
-    def free(self) -> int:
-        return self.total - self.in_use - self.reserved
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """One address wanted on a node.
 

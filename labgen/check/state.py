@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from labgen.calico.felix import FELIX_PROTOCOL, FelixRoute
 from labgen.check.model import Finding, Rung, Status
 from labgen.design.model import Daemon, Design, ExpectedRoute, Session, SessionEnd
-from labgen.evidence import Evidence, FibRoute, Missing, NodeView, PeerView, Ping, RibRoute
+from labgen.evidence import Address, Evidence, FibRoute, Missing, NodeView, PeerView, Ping, RibRoute
 
 RFC_STATES = "RFC 4271 §8.2.2"
 COMMANDS = {
@@ -183,8 +183,19 @@ def _fib_problems(
         yield f"{route.prefix} is overridden: {_kernel(rival)}"
         return
     hops = {hop for f in found for hop, _ in f.next_hops if hop is not None}
-    if hops != set(route.next_hops):
+    if hops != {way for hop in route.next_hops for way in _ways(hop, table)}:
         yield f"{route.prefix} goes via {_list(sorted(map(str, hops)))}, not {_hops(route)}"
+
+
+def _ways(hop: Address, table: tuple[FibRoute, ...]) -> set[Address]:
+    """Where packets to a NEXT_HOP go: itself on a link, else by way of a gateway (RFC 4271
+    §5.1.3, the recursive lookup).
+    """
+    holding = [f for f in table if hop.version == f.prefix.version and hop in f.prefix]
+    longest = max(holding, key=lambda f: f.prefix.prefixlen, default=None)
+    if longest is None or longest.protocol == "kernel":  # on a link
+        return {hop}
+    return {gateway for gateway, _ in longest.next_hops if gateway} or {hop}
 
 
 def _kernel(route: FibRoute) -> str:
@@ -196,7 +207,8 @@ def traffic(design: Design, evidence: Evidence, session: Session) -> Iterator[Fi
     """Each end reaches the pods behind the other: replies with TTL 63, one router on the way."""
     pods = {pod.name: pod for pod in design.pods}
     for end, other in (session.ends, session.ends[::-1]):
-        for pod in (p for p in pods.values() if p.node == other.node and end.node):
+        behind = [p for p in pods.values() if p.node == other.node and p.name != end.node]
+        for pod in behind if end.node else ():
             subject = f"{end.node} to pod {pod.name}"
             expected = f"replies from {pod.addresses[0]} with TTL 63"
             if (why := design.outside(end.node)) is not None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from labgen.calico.resources import Resources
-from labgen.design import calico_nodes, routers
+from labgen.design import calico_nodes, routers, workloads
 from labgen.design.content import Content, initial, lab_node, renamed
 from labgen.design.model import Design, Segment
 from labgen.design.plan import short
@@ -104,6 +104,7 @@ def _decide(
     speakers = (
         *(router.speaker for router in decided if router.speaker is not None),
         *(calico_nodes.speaker(node) for node in nodes),
+        *(s for c in clusters for pod in c.pods if (s := workloads.speaker(pod)) is not None),
     )
     sessions = derive(speakers)
     wire = tuple(stated(spec, sessions))

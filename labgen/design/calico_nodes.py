@@ -10,11 +10,12 @@ from ipaddress import IPv4Address, ip_interface, ip_network
 from labgen.calico.cluster import MANIFEST_NAMESPACE, OPERATOR_NAMESPACE
 from labgen.calico.confd import Confd
 from labgen.calico.felix import Felix
-from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop
+from labgen.calico.node_config import BirdPeer, FamilyConfig, KernelAction, NextHop, PeerKind
 from labgen.calico.resources import Resources, merged, parse, raise_all
-from labgen.calico.workload import host_interface
-from labgen.design.content import Content, lab_node
+from labgen.design import workloads
+from labgen.design.content import Content
 from labgen.design.model import (
+    Address,
     Alien,
     CalicoNode,
     Daemon,
@@ -28,9 +29,7 @@ from labgen.design.model import (
 )
 from labgen.design.plan import mac_of
 from labgen.errors import InputError, Mark
-from labgen.kubernetes.objects import Phase, StandsFor
 from labgen.kubernetes.proxy import Pool, ruleset
-from labgen.kubernetes.state import ClusterState
 from labgen.spec.model import CalicoNode as SpecNode
 from labgen.spec.model import Cluster, Spec
 from labgen.yaml_source import Document
@@ -57,13 +56,17 @@ def decide(
     Raises InputError where the resources give what BIRD would refuse.
     """
     cluster, resources = spec.clusters[content.name], content.resources
-    pods = _pods(cluster, content.state)
+    pods = workloads.pods(content, cluster.pod_mtu)
     confd = Confd(
         resources, environment={"NAMESPACE": _namespace(resources), **(environment or {})}
     )
     pools = [Pool(p.spec.network, bool(p.spec.nat_outgoing)) for p in resources.ip_pools]
     felix = Felix(resources, content.blocks)
-    configs = {name: confd.node(name) for name in cluster.nodes}
+    configs = {
+        name: confd.node(name, [p.status for p in pods if p.node == name and p.status])
+        for name in cluster.nodes
+    }
+    pods = workloads.with_speakers(pods, resources, configs)
     nodes = tuple(
         CalicoNode(
             node_name,
@@ -158,36 +161,18 @@ def _interface(spec: Spec, name: str, node: SpecNode) -> Interface:
     return Interface("eth1", node.segment, tuple(_addresses(spec, node)), mac)
 
 
-def _pods(cluster: Cluster, state: ClusterState) -> tuple[Pod, ...]:
-    """The pods that run in containers of their own."""
-    return tuple(
-        Pod(
-            lab_node(pod),
-            pod.meta.namespace,
-            state.name,
-            pod.spec.node_name,
-            pod.addresses,
-            host_interface(pod.meta.namespace, pod.meta.name),
-            cluster.pod_mtu,
-        )
-        for pod in state.pods
-        if pod.stands_for is StandsFor.OWN_CONTAINERS
-        and pod.phase is Phase.RUNNING
-        and not pod.spec.host_network
-    )
-
-
 def speaker(node: CalicoNode) -> Speaker:
     """The node's BGP speaker, from what confd computed."""
     config = node.config
     families = [f for f in config.families if f.address is not None]
+    waiting: dict[int, Address] = {a.version: a for pod in node.pods for a in pod.peerings}
     return Speaker(
         node=node.name,
         daemon=Daemon.BIRD,
         asn=config.as_number,
         bgp_identifier=_identifier(config.router_id),
         addresses=tuple(f.address.ip for f in families if f.address is not None),
-        peers=tuple(_peer(p, f) for f in families for p in f.peers),
+        peers=tuple(_peer(p, f, waiting) for f in families for p in f.peers),
         originates=tuple(n for f in families for n in _originates(f)),
         export=_policy(families),
         listen_port=config.v4.listen.port or 179,
@@ -204,13 +189,16 @@ def _identifier(text: str) -> IPv4Address | None:
         return None
 
 
-def _peer(peer: BirdPeer, family: FamilyConfig) -> PeerConfig:
+def _peer(peer: BirdPeer, family: FamilyConfig, waiting: Mapping[int, Address]) -> PeerConfig:
+    local = peer.source_address or family.host_part
+    if peer.kind is PeerKind.LOCAL_WORKLOAD:
+        local = waiting.get(family.version, local)
     return PeerConfig(
         name=peer.name,
         kind=peer.kind.value.lower().replace("_", "-"),
         address=peer.address,
         port=peer.port or 179,
-        local_address=peer.source_address or family.host_part,
+        local_address=local,
         local_as=peer.effective_local_as,
         remote_as=peer.remote_as,
         passive=peer.passive,

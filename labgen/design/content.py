@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 # A design has no clock: names that are made from times of creation stay the same each time.
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 LAB_NODE = "labgen/node"  # annotation: the lab's name for a pod whose own name was taken
+ANNOUNCES = "labgen/announces"  # annotation: the networks that a pod announces to its node
 POD_IMAGE = "labgen/pod"
 # kubeadm's --service-cidr, then private ranges for clusters whose pods live there
 _SERVICE_NETWORKS = tuple(map(ip_network, ("10.96.0.0/12", "172.30.0.0/16", "192.168.240.0/20")))
@@ -215,7 +216,9 @@ def _spec_pods(state: ClusterState, cluster: Cluster) -> ClusterState:
     for name, pod in cluster.pods.items():
         if state.get(Ref(kinds.NAMESPACE, "", pod.namespace)) is None:
             state = state.having(states.namespace(state, pod.namespace, LONG_AGO))
-        meta = state.stamped(Meta(name, pod.namespace, dict(pod.labels)), kinds.POD, LONG_AGO)
+        said = {ANNOUNCES: ",".join(map(str, pod.announces))} if pod.announces is not None else {}
+        named = Meta(name, pod.namespace, dict(pod.labels), said)
+        meta = state.stamped(named, kinds.POD, LONG_AGO)
         spec = PodSpec((Container("pod", POD_IMAGE),), node_name=pod.node)
         state = state.having(Pod(meta, spec))
     return settle(state, LONG_AGO)

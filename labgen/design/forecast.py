@@ -7,7 +7,7 @@ a finding. Speakers with policies that it does not model are named in `Forecast.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
@@ -58,32 +58,48 @@ class _Way:
     def ibgp(self) -> bool:
         return self.out.local_as == self.back.local_as
 
+    def carries(self, prefix: Network) -> bool:
+        """A BIRD 1.6 has one family, and speaks it over addresses of that family."""
+        daemons = {self.sender.daemon, self.receiver.daemon}
+        return Daemon.BIRD not in daemons or prefix.version == self.local.version
+
 
 def forecast(speakers: Sequence[Speaker], sessions: Sequence[Session]) -> Forecast:
     """Run the model to its fixed point."""
     by_name = {s.node: s for s in speakers}
     ways = [way for session in sessions for way in _ways(session, by_name)]
     tables: dict[str, list[_Path]] = {s.node: _own(s) for s in speakers}
-    sent: dict[tuple[str, str], tuple[_Path, ...]] = {}
+    sent: list[tuple[_Path, ...]] = []  # one for each way
     for _ in range(_MAX_ROUNDS):
         offers = {node: _offer(table) for node, table in tables.items()}
-        new = {(w.sender.node, w.receiver.node): _announce(w, offers[w.sender.node]) for w in ways}
+        new = [_announce(way, offers[way.sender.node]) for way in ways]
         if new == sent:
             break
         sent = new
         tables = {s.node: _own(s) for s in speakers}
-        for way in ways:
-            tables[way.receiver.node] += _receive(way, sent[way.sender.node, way.receiver.node])
+        for way, paths in zip(ways, sent, strict=True):
+            tables[way.receiver.node] += _receive(way, paths)
     unforeseen = {
         s.node: "its route policy is not predicted"
         for s in speakers
         if any(p.policy for p in s.peers)
     }
     return Forecast(
-        announcements={key: tuple(map(_announcement, _unique(ps))) for key, ps in sent.items()},
+        announcements=_by_nodes(zip(ways, sent, strict=True)),
         routes={s.node: _routes(s, tables[s.node]) for s in speakers},
         unforeseen=unforeseen,
     )
+
+
+def _by_nodes(
+    sent: Iterable[tuple[_Way, Sequence[_Path]]],
+) -> dict[tuple[str, str], tuple[Announcement, ...]]:
+    """What each node tells each other one, over whatever sessions they have."""
+    found: dict[tuple[str, str], tuple[Announcement, ...]] = {}
+    for way, paths in sent:
+        pair = (way.sender.node, way.receiver.node)
+        found[pair] = (*found.get(pair, ()), *map(_announcement, _unique(paths)))
+    return found
 
 
 def _ways(session: Session, speakers: dict[str, Speaker]) -> list[_Way]:
@@ -149,7 +165,7 @@ def _offer(table: Sequence[_Path]) -> _Offer:
 
 def _announce(way: _Way, offer: _Offer) -> tuple[_Path, ...]:
     """What `way.sender` sends."""
-    exported = (_export(way, path) for path in offer.to(way))
+    exported = (_export(way, path) for path in offer.to(way) if way.carries(path.prefix))
     return tuple(path for path in exported if path is not None)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labgen.bigip.translate import Translation
     from labgen.calico.felix import FelixRoute, Tunnel
     from labgen.calico.node_config import NodeConfig
+    from labgen.calico.peers import EndpointStatus
     from labgen.design.content import Content
     from labgen.design.wire import Stated
 
@@ -62,7 +63,12 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod: one container behind `interface` (`cali…`) of its node."""
+    """A pod: one container behind `interface` (`cali…`) of its node.
+
+    `name` is the lab's, `in_cluster` Kubernetes'. `status` is what Felix writes of one that a
+    BGPPeer selects; its node then waits at `peerings`. `announces` None: it has no BGP of its own;
+    `speaker` None: nobody peers with it now.
+    """
 
     name: str
     namespace: str
@@ -71,6 +77,19 @@ class Pod:
     addresses: tuple[Address, ...]
     interface: str
     mtu: int
+    in_cluster: str = ""
+    announces: tuple[Network, ...] | None = None
+    status: EndpointStatus | None = None
+    peerings: tuple[Address, ...] = ()
+    speaker: PodSpeaker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodSpeaker:
+    """A pod's own BGP speaker: its AS number, and its node's towards it."""
+
+    asn: int
+    node_as: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from labgen.design.model import Address, PeerConfig, Session, SessionEnd, Speaker
 
@@ -26,7 +27,7 @@ def derive(speakers: Sequence[Speaker]) -> tuple[Session, ...]:
             if key in found:
                 continue
             remote = owner.get(peer.address)
-            back = _peer_back(remote, speaker) if remote else None
+            back = _peer_back(remote, {*speaker.addresses, local}) if remote else None
             found[key] = Session(
                 SessionEnd(speaker.node, local, peer),
                 SessionEnd(remote.node if remote else None, peer.address, back),
@@ -40,5 +41,5 @@ def _address_towards(speaker: Speaker, peer: PeerConfig) -> Address | None:
     return same_family[0] if same_family else None
 
 
-def _peer_back(remote: Speaker, speaker: Speaker) -> PeerConfig | None:
-    return next((p for p in remote.peers if p.address in speaker.addresses), None)
+def _peer_back(remote: Speaker, addresses: AbstractSet[Address]) -> PeerConfig | None:
+    return next((p for p in remote.peers if p.address in addresses), None)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from labgen import images
+from labgen.calico.status import SUBDIRECTORY
 from labgen.design.plan import CONFD_TARGET, directory, plan
 from labgen.errors import LabError, LabgenError, NotReady
 from labgen.lab import files, naming
@@ -45,6 +46,7 @@ _CANDIDATE = ".next"
 _NAT = ("nft", "-f", "/etc/labgen/nat.nft")
 _FELIX = ("python3", "-I", "-S", "/opt/labgen/felix.py", "/etc/labgen/felix")
 _CONFD = re.compile(r"(?P<node>[^/]+)/confd/(?P<file>(?P<daemon>bird6?)[^/]*\.cfg)\Z")
+_POD_BIRD = re.compile(r"(?P<pod>[^/]+)/bird(?P<version>[46])\.conf\Z")
 _ACCEPTED = ("Reconfigured", "Reconfiguration in progress", "Reconfiguration already in progress")
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -93,8 +95,8 @@ class _Change:
         self.started: list[str] = []
 
     def run(self) -> Changed:
-        changed = self._differing()
-        if not (changed or self.new or self.gone):
+        changed, stale = self._differing(), self._stale()
+        if not (changed or stale or self.new or self.gone):
             return Changed()
         new = {node.name for node in self.new}
         confd: dict[str, set[str]] = {}
@@ -104,6 +106,7 @@ class _Change:
         self._check(confd, changed)
         later = {key for key in changed if (m := _CONFD.match(key)) and m["node"] in confd}
         try:
+            self._remove(stale)
             self._write({key: text for key, text in changed.items() if key not in later})
             self._start()
             self._felix(changed, new)
@@ -133,6 +136,16 @@ class _Change:
                 if not path.is_file() or path.read_bytes() != content:
                     found[key.removeprefix(prefix)] = content
         return found
+
+    def _stale(self) -> list[Path]:
+        """What Felix wrote of pods that peer no more, on the nodes that stay."""
+        root = self.site.place.root
+        return [
+            path
+            for node in self.kept
+            for path in (self.site.place.directory / node / SUBDIRECTORY).glob("*")
+            if path.relative_to(root).as_posix() not in self.artefacts
+        ]
 
     # --- checking -----------------------------------------------------------------------------
 
@@ -168,6 +181,11 @@ class _Change:
             path = self.site.place.directory / key
             self.old.setdefault(path, path.read_bytes() if path.is_file() else None)
             files.write_atomically(path, content)
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            self.old.setdefault(path, path.read_bytes())
+            path.unlink()
 
     def _start(self) -> None:
         """Containers, then their links, then their daemons."""
@@ -215,9 +233,17 @@ class _Change:
             raise LabError(f"{', '.join(bad)}: {how}; {bad[0]} said last: {said}")
 
     def _reload(self, changed: Iterable[str], new: set[str]) -> None:
-        """kube-proxy's rules and Felix's outgoing NAT, each node's in one transaction."""
+        """kube-proxy's rules and Felix's outgoing NAT, each node's in one transaction; then the
+        pods' own BIRDs.
+        """
         nodes = sorted({k.split("/")[0] for k in changed if k.endswith("/nat.nft")} - new)
         _each(lambda n: self.site.run(n, _NAT), nodes)
+        pods = [
+            (m["pod"], "bird6" if m["version"] == "6" else "bird")
+            for k in changed
+            if (m := _POD_BIRD.match(k))
+        ]
+        _each(self._configured, [asked for asked in pods if asked[0] not in new])
 
     def _configure(self, confd: Mapping[str, set[str]]) -> None:
         _each(
@@ -303,7 +329,8 @@ def reconfigure(daemon: str) -> tuple[str, ...]:
 
 
 def _client(daemon: str) -> tuple[str, ...]:
-    return ("birdc", "-s", SOCKETS[4]) if daemon == "bird" else ("birdc6", "-s", SOCKETS[6])
+    four = ("birdc", "-s", SOCKETS[4])
+    return ("birdc6", "-s", SOCKETS[6]) if daemon == "bird6" else four
 
 
 def _each(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from labgen.calico.calicoctl.ipam_blocks import block_document, blocks
@@ -47,6 +48,8 @@ from labgen.spec.model import CalicoNode, Spec
 if TYPE_CHECKING:
     from labgen.calico.resources import Resource
 
+RECLAIMED_AFTER = timedelta(minutes=1)  # libcalico-go: an empty block younger than this is kept
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterStore:
@@ -62,11 +65,21 @@ class ClusterStore:
         resources = content.with_state(self.calico.resources(), self.kubernetes)
         return Content(self.name, resources, self.kubernetes, blocks(self.calico))
 
-    def ipam(self) -> Ipam:
-        """Calico's IPAM as it stands."""
+    def ipam(self, now: datetime | None = None) -> Ipam:
+        """Calico's IPAM as it stands; with `now` it may take old empty blocks from other nodes."""
         found = Ipam(replace(self.calico.resources(), workload_endpoints=()))
         found.restore(blocks(self.calico))
+        if now is not None:
+            found.reclaimable = frozenset(
+                ip_network(document["spec"]["cidr"])
+                for document in self.calico.list("IPAMBlock")
+                if now - _created(document) >= RECLAIMED_AFTER
+            )
         return found
+
+
+def _created(document: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(document["metadata"]["creationTimestamp"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +198,7 @@ def with_pods_started(cluster: ClusterStore, stamps: Stamps) -> ClusterStore:
     state = cluster.kubernetes
     if not state.to_start():
         return cluster
-    ipam = cluster.ipam()
+    ipam = cluster.ipam(stamps.now())
     state = content.started(state, ipam, {}, stamps.now())
     cluster = _with_ipam(replace(cluster, kubernetes=state), ipam, stamps)
     return with_endpoints(cluster, stamps)

@@ -65,7 +65,7 @@ def ping_pairs(design: Design) -> list[tuple[str, Address]]:
             for pod in design.pods:
                 if end.node is None or design.outside(end.node) is not None:
                     continue
-                if pod.node == other.node:
+                if pod.node == other.node and pod.name != end.node:
                     pairs[end.node, pod.addresses[0]] = None
     return list(pairs)
 

@@ -36,10 +36,11 @@ _HEADER = re.compile(
     r"(?:\s+(?P<info>.*))?\Z"
 )
 _FIELD = re.compile(r"\s+(?P<key>[A-Z][^:]*):\s*(?P<value>.*)\Z")
+# `!` in place of `*`: the best path, too, but BIRD thinks that the kernel lacks it
 _ROUTE = re.compile(
     r"(?P<prefix>[0-9a-fA-F.:]+/\d+)?\s+(?:via (?P<via>\S+) on (?P<dev>\S+)|dev (?P<odev>\S+)"
     r"|(?P<kind>blackhole|unreachable|prohibited|multipath))\s+"
-    r"\[(?P<proto>\S+) (?P<since>\S+)(?: from (?P<peer>\S+))?\](?P<best> \*)?"
+    r"\[(?P<proto>\S+) (?P<since>\S+)(?: from (?P<peer>\S+))?\](?P<best> [*!])?"
 )
 _STATES = {
     "Idle": "Idle",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from labgen.bigip import ltm_document
-from labgen.design.model import CalicoNode, Design, Router
+from labgen.calico.status import SUBDIRECTORY
+from labgen.design.model import CalicoNode, Design, Pod, Router
 from labgen.design.plan import VE_STARTUP, directory, plan
 from labgen.plan import Role
-from labgen.render import clab, hosts
+from labgen.render import clab, hosts, workloads
 from labgen.render.bird import adapt, bird_files
 
 _FRR_DAEMONS = ("zebra", "bgpd", "staticd", "bfdd")
@@ -22,12 +23,19 @@ def artefacts(design: Design, *, source: str) -> dict[str, bytes]:
     for node in design.calico_nodes:
         files |= _under(design, node.name, calico_node(node))
     for pod in design.pods:
-        files |= _under(design, pod.name, {"interfaces": hosts.pod(pod)})
+        files |= _under(design, pod.name, _pod(pod))
     return {path: text.encode() for path, text in files.items()}
 
 
 def _under(design: Design, node: str, files: dict[str, str]) -> dict[str, str]:
     return {f"{directory(design, node)}/{path}": text for path, text in files.items()}
+
+
+def _pod(pod: Pod) -> dict[str, str]:
+    files = {"interfaces": hosts.pod(pod)}
+    if pod.announces is not None:
+        files |= {f"bird{v}.conf": workloads.bird_conf(pod, v) for v in (4, 6)}
+    return files
 
 
 def calico_node(node: CalicoNode) -> dict[str, str]:
@@ -37,6 +45,10 @@ def calico_node(node: CalicoNode) -> dict[str, str]:
         "interfaces": hosts.interfaces(node.interfaces),
         "felix": hosts.felix(node),
         "nat.nft": node.nat,
+        **{
+            f"{SUBDIRECTORY}/{name}": text
+            for name, text in (workloads.endpoint_status(p) for p in node.pods if p.status)
+        },
         **{f"confd/{name}": text for name, text in adapted.items()},
     }
 

@@ -71,6 +71,8 @@ def pod(pod: Pod) -> str:
         ]
     if any(a.version == 6 for a in pod.addresses):
         lines.append(f"route add ::/0 via {POD_GATEWAY6} dev eth0")
+    for network in pod.announces or ():  # the pod answers for every address of what it announces
+        lines.append(f"route add local {network} dev lo")
     return "\n".join(lines) + "\n"
 
 
@@ -81,6 +83,9 @@ def felix(node: CalicoNode) -> str:
         f"workload {pod.interface} {a}/{a.max_prefixlen}"
         for pod in node.pods
         for a in pod.addresses
+    ]
+    lines += [
+        f"peering {pod.interface} {a}/{a.max_prefixlen}" for pod in node.pods for a in pod.peerings
     ]
     for tunnel in node.tunnels:
         lines += _tunnel(tunnel, node.mtu)

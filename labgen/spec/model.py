@@ -70,6 +70,11 @@ class Pod(Strict):
     address: IPv4Address | None = Field(None, description="omitted: Calico's IPAM chooses")
     address6: IPv6Address | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    announces: list[Network] | None = Field(
+        None,
+        description="networks that the pod itself announces over BGP to its node, which a BGPPeer "
+        "with a localWorkloadSelector must let it; the pod answers for their addresses",
+    )
 
 
 class Cluster(Strict):

@@ -90,8 +90,9 @@ def test_borrowing_when_no_block_is_left() -> None:
     for _ in range(25):
         given.assign(want("node1"))
     lent = given.assign(want("node2", "guest"))
-    (borrowed,) = given.borrowed()
-    assert (borrowed.allocation, borrowed.owner) == (lent, "node1")
+    (block,) = (b for b in given.blocks if lent.address in b.network)
+    assert block.owner == "node1"
+    assert lent.node == "node2"
     assert {a.spec.node for a in given.block_affinities()} == {"node1"}
 
 
@@ -163,8 +164,6 @@ def test_reserved_addresses_are_skipped() -> None:
     assert got == {ip_address("10.48.0.17") + i for i in range(15)}
     with pytest.raises(NoAddress):
         given.assign(want())
-    (pool,) = given.usage()
-    assert (pool.total, pool.in_use, pool.reserved, pool.free) == (32, 15, 17, 0)
 
 
 def test_a_certain_address() -> None:
@@ -212,15 +211,32 @@ def test_a_nodes_blocks_become_its_routes_and_go_with_it() -> None:
     assert [block.owner for block in book.blocks] == ["node2"]
 
 
-def test_usage_rows_list_blocks_under_their_pool() -> None:
-    given = Ipam(cluster("a: {cidr: 10.48.0.0/24}\nb: {cidr: 10.49.0.0/24}"))
-    given.assign(want(pools=("b",)))
-    rows = given.usage(with_blocks=True)
-    assert [(row.grouping, row.in_use) for row in rows] == [
-        ("IP Pool", 0),
-        ("IP Pool", 1),
-        ("Block", 1),
-    ]
+def test_an_old_empty_block_of_another_node_changes_hands() -> None:
+    given = Ipam(cluster(f"p: {SMALL}"))
+    empty = given.claim(want("node1"))
+    assert empty is not None
+    for _ in range(3):  # node3 takes all that is left
+        for _ in range(8):
+            given.assign(want("node3"))
+    assert given.assign(want("node2", "guest")).address in empty.network  # too young: borrowed
+    assert empty.owner == "node1"
+    given.release_handle("guest")
+    given.reclaimable = {b.network for b in given.blocks}
+    assert given.assign(want("node2", "guest")).address in empty.network
+    assert {b.network: b.owner for b in given.blocks}[empty.network] == "node2"
+    assert [a.spec.node for a in given.block_affinities()].count("node1") == 0
+
+
+def test_a_block_of_nobody_goes_with_its_last_address() -> None:
+    given = Ipam(cluster(f"p: {SMALL}"))
+    for _ in range(32):
+        given.assign(want("node1"))
+    given.release(given.blocks[0].network[0])
+    lent = given.assign(want("node2", "guest"))
+    given.release_node("node1")
+    assert [(b.owner, len(b.allocations)) for b in given.blocks] == [(None, 1)]
+    given.release(lent.address)
+    assert given.blocks == ()
 
 
 def test_names_of_a_pods_ends() -> None:

@@ -10,7 +10,7 @@ from labgen.calico.calicoctl.ipam_blocks import block_document, blocks, with_blo
 from labgen.calico.calicoctl.ipam_show import CONFIG, address_of, settings
 from labgen.calico.calicoctl.kinds import go_text
 from labgen.calico.calicoctl.results import Result, failed
-from labgen.calico.datastore import VERSION
+from labgen.calico.datastore import VERSION, key_of
 from labgen.calico.datastore_errors import Refused
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def release(session: Session, arguments: Arguments) -> Result:
             block.free.append(held[address])  # the list is first in, first out
             if not store.keys("IPAMBlock"):
                 store = with_blocks(store, blocks(store), session.stamps)
-            store = store.put(block_document(block), session.stamps)
+            document = block_document(block)
+            if block.owner is None and not block.allocations:
+                store = store.remove(key_of(document))  # nobody's any more
+            else:
+                store = store.put(document, session.stamps)
             return Result(store, f"Successfully released IP address {address}\n")
     return failed(store, f"IP address {address} is not assigned")
 

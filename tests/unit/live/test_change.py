@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
+from labgen.calico.calicoctl.ipam_blocks import with_blocks
+from labgen.calico.datastore import Datastore, Stamps
+from labgen.calico.ipam import Request
 from labgen.errors import HostError, InputError, LabError
+from labgen.kubernetes.state import new_cluster
 from labgen.lab import content_files
 from labgen.lab.change import Refused
+from labgen.lab.clusters import ClusterStore
 from labgen.lab.live import LiveLab, live
+from labgen.yaml_source import parse
 
 POOL = """\
 apiVersion: projectcalico.org/v3
@@ -206,3 +215,41 @@ def test_a_lab_that_another_command_changed_meanwhile(lab, bird, pool, project, 
     bird.asked.clear()
     lab.calicoctl("cluster-a", ("delete", "ippool", "more"))
     assert bird.configured() == [*A, "clab-two-clusters-cluster-a-m05"]
+
+
+def test_a_released_address_stays_released(lab):
+    """`calicoctl ipam release` frees it; its pod goes on, and no later change takes it back."""
+    pod = next(p for p in lab.state.clusters["cluster-b"].kubernetes.pods if "echo" in p.meta.name)
+    address = str(pod.addresses[0])
+    said = lab.calicoctl("cluster-b", ("ipam", "release", "--ip", address)).out
+    assert said == f"Successfully released IP address {address}\n"
+    lab.calicoctl("cluster-b", ("label", "node", "cluster-b", "x=y"))
+    lab.kubectl("cluster-b", ("label", "node", "cluster-b", "z=y"))
+    shown = lab.calicoctl("cluster-b", ("ipam", "show", "--ip", address)).out
+    assert shown == f"{address} is not assigned\n"
+    checked = lab.calicoctl("cluster-b", ("ipam", "check", "--show-problem-ips")).out
+    assert f"{address} in use by" in checked
+
+
+def test_a_full_pool_takes_another_nodes_empty_block_after_a_minute():
+    """Calico leaves a node its empty block for a minute."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    stamps = Stamps(now=lambda: now, uid=lambda: "00000000-0000-4000-8000-000000000000")
+    pool = (
+        "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: few}\n"
+        "spec: {cidr: 10.9.0.0/30, blockSize: 30}\n"
+    )
+    store = Datastore()
+    for document in parse(pool, "pool.yaml"):
+        store = store.put(document.value, stamps)
+    networks = (ip_network("10.96.0.0/12"),), (ip_network("10.9.0.0/30"),)
+    state = new_cluster("c", service_networks=networks[0], pod_networks=networks[1], now=now)
+    cluster = ClusterStore("c", store, state, {})
+    ipam = cluster.ipam()
+    ipam.claim(Request("n1", "h"))
+    cluster = replace(cluster, calico=with_blocks(cluster.calico, ipam.blocks, stamps))
+    young = cluster.ipam(now + timedelta(seconds=59))
+    assert young.reclaimable == frozenset()
+    old = cluster.ipam(now + timedelta(seconds=60))
+    assert old.assign(Request("n2", "pod")).address in ip_network("10.9.0.0/30")
+    assert [b.owner for b in old.blocks] == ["n2"]
