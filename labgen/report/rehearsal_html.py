@@ -22,7 +22,7 @@ _STYLE = """
 @media print { :root { color-scheme: light; --page: #fff; --text: #000; --quiet: #444;
 --line: #bbb; --band: #eee; --odd: #f8f8f8; --good: #0b5c38; --bad: #a11; --warn: #8a4500;
 --answer: #8fd3ae; --gap: #c62a2f }
-body { margin: 0 } section, tr, svg { break-inside: avoid } h2 { break-after: avoid }
+body { margin: 0 } tr, svg { break-inside: avoid } h2 { break-after: avoid }
 * { print-color-adjust: exact; -webkit-print-color-adjust: exact } }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem;
 padding: 0 1.2rem; color: var(--text); background: var(--page) }
