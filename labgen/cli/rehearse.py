@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def rehearse(
     if output == "json":
         print_json(result.as_json())
     else:
-        for text in report.lines(result, style()):
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for text in report.lines(result, style(), width):
             click.echo(text)
     outcomes = {stage.outcome for stage in result.stages}
     if Outcome.FAIL in outcomes:

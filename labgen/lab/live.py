@@ -27,7 +27,7 @@ from labgen.kubernetes.controllers import settle
 from labgen.kubernetes.kinds import NODE, Ref
 from labgen.kubernetes.minikube import Profile
 from labgen.kubernetes.shell import AddNode, Clusters, DeleteClusters, StartCluster
-from labgen.lab import clusters, content_files, placing
+from labgen.lab import clusters, content_files, node_info, placing
 from labgen.lab import failover as units
 from labgen.lab.change import Changed, change
 from labgen.lab.clusters import ClusterStore, LiveState
@@ -37,6 +37,7 @@ from labgen.lab.lock import locked
 from labgen.lab.operate import CONVERGED_SECONDS, wait_converged
 from labgen.lab.progress import Event, silent
 from labgen.lab.project import Project, marks_of, open_project
+from labgen.lab.running import EngineCommands
 from labgen.lab.site import Site
 from labgen.spec.model import CalicoNode
 from labgen.yaml_source import Document, parse
@@ -139,7 +140,11 @@ class LiveLab:
         Deployment that is drained. Raises as `calicoctl` does.
         """
         chosen = list(argv) if cluster is None else ["--cluster", cluster, *argv]
-        with self._transaction("kubectl") as now:
+        with self._transaction("kubectl") as kept:
+            now = kept
+            if node_info.wanted(argv):
+                commands = EngineCommands(self.site.runtime, self.site.found)
+                now = node_info.told(kept, commands, self.site.runtime)
             answer = kubectl_front.kubectl(
                 chosen, _clusters(now), read=read or documents, now=self._stamps.now()
             )

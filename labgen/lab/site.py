@@ -14,6 +14,7 @@ from labgen.runtime.wirer import NamespaceCommands, Wirer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from labgen.lab.running import RunningLab
     from labgen.runtime.protocol import Commands, Completed, Container, Runtime
 
 
@@ -40,6 +41,11 @@ class Site:
             deployment=get(naming.DEPLOYMENT, secrets.token_hex(8)),
         )
         self._found = found
+
+    @property
+    def found(self) -> RunningLab:
+        """The lab as it was last looked at."""
+        return self._found
 
     def containers(self) -> dict[str, Container]:
         """Every node's container as it is now, in any state.

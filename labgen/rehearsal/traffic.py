@@ -55,9 +55,9 @@ def ask(commands: Commands, source: str, kind: str, end: Endpoint) -> tuple[bool
     said = (done.stdout if done.code == 0 else done.stderr or done.stdout).strip().splitlines()
     if done.code:
         why = said[-1] if said else f"exit code {done.code}"
-        return False, f"{end.shown} ({end.address}): {why}"
+        return False, f"{end.address}: {why}"
     first = said[0] if kind == "http" and said else "answered"
-    return True, f"{end.shown} ({end.address}): {first}"
+    return True, f"{end.address}: {first}"
 
 
 def shares(

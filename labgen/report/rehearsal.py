@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,43 +19,81 @@ _COLOUR = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.ERROR: "yellow",
            Outcome.NOT_RUN: "bright_black"}  # fmt: skip
 _MARK = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.ERROR: "!", Outcome.NOT_RUN: "·"}
 _SHOWN = 6
+_LONG = 90  # of an action: a command line may be longer than anybody reads here
+_NARROW = 4  # columns that fit side by side; what else is known of a gap stands below
 HEADER = ("FLOW", "SENT", "LOST", "LONGEST GAP", "BEGAN", "EXPLAINED BY")
 
 
-def lines(result: Rehearsal, style: Style = plain) -> list[str]:
-    """The whole rehearsal."""
+def lines(result: Rehearsal, style: Style = plain, width: int | None = None) -> list[str]:
+    """The whole rehearsal; `width` is that of a terminal, on which long lines are broken."""
     found: list[str] = []
     for stage in result.stages:
-        found += [*stage_lines(stage, style), ""]
-    found += [f"note: {note}" for note in result.notes]
+        found += [*stage_lines(stage, style, width), ""]
+    for note in result.notes:
+        found += _folded("note: ", note, width)
     if result.probe_cost:
-        shares = ", ".join(f"{node} {share:.1%}" for node, share in result.probe_cost)
-        found.append(f"probes took of one core: {shares}")
+        found += _folded("", costs(result), width)
+    verdict, rest = summary(result)
+    return [*found, f"{style(verdict, 'green' if result.passed else 'red')}: {rest}"]
+
+
+def summary(result: Rehearsal) -> tuple[str, str]:
+    """The verdict, and how much of it there is."""
     done = sum(s.outcome is Outcome.PASS for s in result.stages)
     up = f", {result.deploy_seconds:.1f} s of them to deploy" if result.deployed else ""
-    verdict = "PASS" if result.passed else "FAIL"
-    colour = "green" if result.passed else "red"
-    found.append(
-        f"{style(verdict, colour)}: {done} of {len(result.stages)} stages"
-        f" in {result.seconds:.1f} s{up}"
+    return (
+        "PASS" if result.passed else "FAIL",
+        f"{done} of {len(result.stages)} stages in {result.seconds:.1f} s{up}",
     )
-    return found
 
 
-def stage_lines(stage: StageResult, style: Style = plain) -> list[str]:
+def costs(result: Rehearsal) -> str:
+    """What the probes took of the processor."""
+    shares = ", ".join(f"{node} {share:.1%}" for node, share in result.probe_cost)
+    return f"probes took of one core: {shares}"
+
+
+def stage_lines(stage: StageResult, style: Style = plain, width: int | None = None) -> list[str]:
     """One stage: its outcome, what was proven, what it cost, why it is broken."""
     word = style(f"{_MARK[stage.outcome]} {stage.outcome.value}", _COLOUR[stage.outcome])
     if stage.outcome is Outcome.NOT_RUN:
         return [f"{word}  {stage.name}"]
     found = [f"{word}  {stage.name}  {stage.seconds:.1f} s"]
-    found += [f"  did       {text}" for text, _ in stage.actions]
-    found += [f"  proven    {text}" for text in proven(stage.findings)]
-    if stage.losses:
-        rows = [row(loss) for loss in stage.losses]
-        found += [f"  {line}" for line in table(rows, header=HEADER)]
+    for text, _ in stage.actions:
+        found += _folded("  did       ", text, width)
+    for text in proven(stage.findings):
+        found += _folded("  proven    ", text, width)
+    found += _flows(stage.losses, width)
     for number, text in enumerate(stage.story):
-        found.append(f"  {style('broken' if number == 0 else 'also', 'red'):<8}  {text}")
+        head, *more = _folded("  broken    " if number == 0 else "  also      ", text, width)
+        label = head[2:8].rstrip()
+        found += [f"  {style(label, 'red')}{head[2 + len(label) :]}", *more]
     return found
+
+
+def _flows(losses: Sequence[Loss], width: int | None) -> list[str]:
+    """The flows' table, and below the row of one with a gap when that began and why."""
+    if not losses:
+        return []
+    rows = [row(loss) for loss in losses]
+    head, *shown = table([cells[:_NARROW] for cells in rows], header=HEADER[:_NARROW])
+    found = [f"  {head}"]
+    for line, (*_, start, why) in zip(shown, rows, strict=True):
+        found.append(f"  {line}")
+        for label, text in (("began", start), ("why", why)):
+            if text:
+                found += _folded(f"    {label:<8}", text, width)
+    return found
+
+
+def _folded(label: str, text: str, width: int | None) -> list[str]:
+    """Behind a label; what does not fit goes on below the text."""
+    if width is None:
+        return [f"{label}{text}"]
+    blank = " " * len(label)
+    lines = textwrap.wrap(text, max(20, width - 1), initial_indent=label,
+                          subsequent_indent=blank, break_on_hyphens=False)  # fmt: skip
+    return lines or [label.rstrip()]
 
 
 def proven(findings: Sequence[Finding]) -> list[str]:
@@ -83,17 +122,20 @@ def row(loss: Loss) -> list[str]:
     if not loss.reachable:
         return [loss.flow, str(loss.sent), "-", "not reachable yet", "", ""]
     if loss.longest is None:
-        first = "" if loss.first_answer_ns is None else "first answers in this stage"
-        return [loss.flow, str(loss.sent), "0", "0 ms", "", first]
+        first = "" if loss.first_answer_ns is None else ", first answers here"
+        return [loss.flow, str(loss.sent), "0", f"0 ms{first}", "", ""]
     gap = loss.longest
     open_end = "" if gap.end_ns is not None else " and on"
-    began = f"{gap.after_ms:.0f} ms after {_short(gap.action)}"
     return [loss.flow, str(loss.sent), str(loss.lost), f"{gap.milliseconds:.0f} ms{open_end}",
-            began, explained(gap)]  # fmt: skip
+            began(gap), explained(gap)]  # fmt: skip
 
 
-def _short(text: str, most: int = 44) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def began(gap: Gap) -> str:
+    """When a gap began, by the action before it (one that began with a probe under way counts)."""
+    action = gap.action if len(gap.action) <= _LONG else f"{gap.action[: _LONG - 1]}…"
+    if gap.after_ms < 0:
+        return f"{-gap.after_ms:.0f} ms before {action}"
+    return f"{gap.after_ms:.0f} ms after {action}"
 
 
 def explained(gap: Gap) -> str:

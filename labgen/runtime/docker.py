@@ -117,6 +117,10 @@ class DockerRuntime:
         """Give up the connections to the engine."""
         self.api.close()
 
+    def engine(self) -> str:
+        with translated("the engine's version"):
+            return f"docker://{self.api.version()['Version']}"
+
     def create(self, spec: ContainerSpec) -> str:
         api = self.api
         with translated(f"create {spec.name}"):

@@ -81,6 +81,9 @@ class MemoryRuntime:
             self._pids[container] = next(self._numbers)
             return self._pids[container]
 
+    def engine(self) -> str:
+        return "memory://0"
+
     def pid(self, container: str) -> int:
         return self._pids[container] if self.states.get(container) == "running" else 0
 

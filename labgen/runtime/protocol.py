@@ -119,6 +119,9 @@ class Runtime(Protocol):
     def start(self, container: str) -> int:
         """Start. Returns the process id of its PID 1 as the host sees it (0: already ended)."""
 
+    def engine(self) -> str:
+        """The engine and its version, as Kubernetes writes a runtime: `docker://20.10.24`."""
+
     def pid(self, container: str) -> int:
         """The process id of a running container's PID 1 as the host sees it (0: not running)."""
 

@@ -40,16 +40,16 @@ def test_get_nodes(four_nodes: ClusterState) -> None:
     shell = Shell(nodes.cordon(four_nodes, ["cluster-a-m03"], now=NOW).state)
     assert shell("get nodes").out == (
         "NAME            STATUS                     ROLES           AGE   VERSION\n"
-        "cluster-a       Ready                      control-plane   10s   \n"
-        "cluster-a-m02   Ready                      <none>          10s   \n"
-        "cluster-a-m03   Ready,SchedulingDisabled   <none>          10s   \n"
-        "cluster-a-m04   Ready                      <none>          10s   \n"
+        "cluster-a       Ready                      control-plane   10s   v1.32.0+labgen\n"
+        "cluster-a-m02   Ready                      <none>          10s   v1.32.0+labgen\n"
+        "cluster-a-m03   Ready,SchedulingDisabled   <none>          10s   v1.32.0+labgen\n"
+        "cluster-a-m04   Ready                      <none>          10s   v1.32.0+labgen\n"
     )
     wide = shell("get nodes cluster-a -o wide").out.splitlines()
     assert wide[0].split("   ")[-3:] == ["OS-IMAGE", " KERNEL-VERSION", "CONTAINER-RUNTIME"]
     assert wide[1].split() == [
-        "cluster-a", "Ready", "control-plane", "20s", "172.18.0.2", "<none>", "<unknown>",
-        "<unknown>", "<unknown>",
+        "cluster-a", "Ready", "control-plane", "20s", "v1.32.0+labgen", "172.18.0.2", "<none>",
+        "<unknown>", "<unknown>", "<unknown>",
     ]  # fmt: skip
 
 
