@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
         assert lab is not None
         from labgen.cli.diagnose_lab import diagnose_lab
 
-        result = diagnose_lab(lab)
+        # A lab is asked everything: what is not there did not happen, and lacks nowhere.
+        result = replace(diagnose_lab(lab), skipped=())
     if as_json:
         print_json([cause.as_json() for cause in result.causes])
     else:
@@ -58,8 +60,6 @@ def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
 
 def bundle_facts(directory: Path) -> Facts:
     """Every fact in a directory. Raises InputError, EvidenceError."""
-    from dataclasses import replace
-
     from labgen.observe.bundle import open_bundle, read_texts
 
     files = open_bundle(directory)

@@ -364,7 +364,8 @@ def _md5(scene: Scene, pair: Pair, found: tuple[Conversation, ...]) -> Iterator[
             (*lines, *counters),
         )
         return
-    text = f"{names} signs its SYNs (TCP option 19), and they stay unanswered"
+    sign = "sign their" if len(signing) > 1 else "signs its"
+    text = f"{names} {sign} SYNs (TCP option 19), which stay unanswered"
     if counters or len(signing) == 2:
         how = next(
             (k for k in ("Failure", "NotFound", "Unexpected") if any(k in c for c in counters)), ""
