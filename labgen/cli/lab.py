@@ -33,7 +33,6 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
     from labgen.lab.current import begin
     from labgen.lab.deploy import deploy as bring_up
     from labgen.lab.operate import wait_converged
-    from labgen.lab.verify import tunnel_notes
 
     opened, engine = project(lab), runtime()
     for note in opened.design.notes:
@@ -58,8 +57,11 @@ def deploy(lab: str, reconfigure: bool, wait: bool, timeout: float) -> None:
         nodes, sessions = len(opened.plan.nodes), len(opened.design.sessions)
         verb = "is up" if done.changed else "runs already"
         line.finish(f"lab {opened.name} {verb}: {nodes} nodes, {sessions} sessions")
-    for note in tunnel_notes(opened, engine):
-        click.echo(f"note: {note}", err=True)
+    if any(node.tunnels for node in opened.design.calico_nodes):
+        from labgen.lab.verify import tunnel_notes  # with it comes all that reads captures
+
+        for note in tunnel_notes(opened, engine):
+            click.echo(f"note: {note}", err=True)
 
 
 @click.command()
