@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3] / "labgen"
 def test_imish_starts_without_any_installed_package(tmp_path: Path) -> None:
     package = tmp_path / "labgen"
     shutil.copytree(ROOT / "bigip", package / "bigip", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "secret.py"):
         shutil.copy(ROOT / name, package / name)
     done = subprocess.run(
         [sys.executable, "-S", "-E", "-m", "labgen.bigip.imish", "-h"],
