@@ -151,6 +151,10 @@ class Decoder:
             return
         metadata = value.get("metadata")
         name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+        read = [known for known, of in KINDS if of == kind]
+        if read:
+            message = f"{kind}({name}) of {version} is left out: labgen reads {kind} of {read[0]}"
+            self.notices.append(Notice(message, source.mark("apiVersion")))
         self.ignored.append(
             Resource(version, kind, str(name), None, {}, {}, None, source, raw=value)
         )

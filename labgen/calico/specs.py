@@ -67,6 +67,7 @@ class NodeSpec(Strictly):
     bgp: NodeBGPSpec | None = None
     orch_refs: tuple[Any, ...] = ()
     addresses: tuple[Any, ...] = ()
+    interfaces: tuple[Any, ...] = ()
     ipv4_vxlan_tunnel_addr: Text | None = None
     vxlan_tunnel_mac_addr: Text | None = None
     ipv6_vxlan_tunnel_addr: Text | None = None

@@ -19,8 +19,12 @@ from labgen.errors import InputError, LabgenError, Mark
 from labgen.render.bird import bird_files
 from labgen.yaml_source import Document
 
-EVERYTHING = Path(__file__).parents[1] / "data" / "calico" / "everything.yaml"
-DOCUMENTS = list(YAML(typ="safe").load_all(EVERYTHING.read_text()))
+DATA = Path(__file__).parents[1] / "data" / "calico"
+DOCUMENTS = [
+    document
+    for name in ("everything.yaml", "others.yaml")
+    for document in YAML(typ="safe").load_all((DATA / name).read_text())
+]
 ODD: list[Any] = [
     None, True, 0, -1, 1.5, 2**40, "", "x", "1:2", "64512:", "10.0.0.0/8", "fd00::/8", "::1%eth0",
     "1.2.3.4/255.0.0.0", " 10.0.0.1", "\u0660", "9" * 400, [], {}, [1], {"a": 1}, ["x", None], [[]],
@@ -52,7 +56,7 @@ def spoiled(seed: int) -> list[Document]:
     return [Document(d, "odd.yaml", Mark("odd.yaml", 1, 1), {}) for d in documents]
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(160))
 def test_one_odd_field(seed: int) -> None:
     with suppress(LabgenError):
         cluster = resources.parse(spoiled(seed))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from calico_random import Maker, parsed
+from calico_random import V3, Maker, parsed
 
 from labgen.calico import confd, validate
 from labgen.calico.node_config import NodeConfig, PeerKind
@@ -30,6 +31,42 @@ def test_the_order_of_documents_means_nothing(seed: int) -> None:
     forwards, backwards = (confd.Confd(parsed(d)) for d in (documents, documents[::-1]))
     for name in forwards.nodes:
         assert bird_files(forwards.node(name)) == bird_files(backwards.node(name))
+
+
+def as_crd(document: dict[str, Any]) -> dict[str, Any]:
+    """As `kubectl get` prints it: the CRD's version, and the server's fields."""
+    server = {"uid": "7", "resourceVersion": "9", "generation": 1, "managedFields": [{"f": {}}]}
+    version = document["apiVersion"]
+    if version == V3:
+        version = "crd.projectcalico.org/v1"
+    return {**document, "apiVersion": version, "metadata": {**document["metadata"], **server}}
+
+
+def as_kubernetes_node(document: dict[str, Any]) -> dict[str, Any]:
+    """The core/v1 Node that carries a Calico Node in its annotations."""
+    bgp = document["spec"]["bgp"]
+    values = {
+        "IPv4Address": bgp.get("ipv4Address"),
+        "IPv6Address": bgp.get("ipv6Address"),
+        "ASNumber": bgp.get("asNumber"),
+        "RouteReflectorClusterID": bgp.get("routeReflectorClusterID"),
+        "IPv4WireguardInterfaceAddr": document["spec"]
+        .get("wireguard", {})
+        .get("interfaceIPv4Address"),
+    }
+    found = {f"projectcalico.org/{k}": str(v) for k, v in values.items() if v is not None}
+    metadata = {**document["metadata"], "annotations": found}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"podCIDR": "x"}}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_form_of_resources_means_nothing(seed: int) -> None:
+    documents = Maker(seed).documents()
+    dumped = [as_kubernetes_node(d) if d["kind"] == "Node" else as_crd(d) for d in documents]
+    listed = {"apiVersion": "v1", "kind": "List", "items": dumped}
+    plain, printed = confd.Confd(parsed(documents)), confd.Confd(parsed([listed]))
+    for name in plain.nodes:
+        assert bird_files(plain.node(name)) == bird_files(printed.node(name))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

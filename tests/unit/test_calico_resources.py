@@ -362,6 +362,16 @@ def test_kinds_that_do_not_concern_bgp_are_left_out(version: str, kind: str) -> 
     assert found.every() == ()
 
 
+def test_a_known_kind_of_another_group_is_left_out_and_told() -> None:
+    (notice,) = parse(
+        "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: x}\n"
+    ).notices
+    assert str(notice) == (
+        "given.yaml:1:1: EndpointSlice(x) of discovery.k8s.io/v1beta1 is left out: "
+        "labgen reads EndpointSlice of discovery.k8s.io/v1"
+    )
+
+
 def test_aliases_that_multiply_are_refused_and_others_are_not() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]

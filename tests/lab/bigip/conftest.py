@@ -58,7 +58,8 @@ class StandIn:
 def _package() -> dict[str, str]:
     """What the image's build copies: the part of labgen that needs the standard library only."""
     package = ROOT / "labgen"
-    modules = [package / "__init__.py", package / "errors.py", *(package / "bigip").glob("*.py")]
+    modules = [package / name for name in ("__init__.py", "errors.py", "secret.py")]
+    modules += (package / "bigip").glob("*.py")
     return {f"/opt/test/{p.relative_to(ROOT)}": p.read_text(encoding="utf-8") for p in modules}
 
 
