@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from contextlib import suppress
@@ -61,6 +62,8 @@ def wire(
     """
     # Messages are many, short-lived and free of cycles: the cyclic collector would cost a fifth.
     gc.set_threshold(100_000, 50, 100)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 must not end the run
     if svg is not None and (follow or form not in (None, "table")):
         raise InputError("--svg draws ladders: it goes with no other form than --table")
     wanted = _filter(peers, types, prefixes)
