@@ -156,10 +156,13 @@ def _show(
 def _write(
     messages: Iterable[WireMessage], form: str, *, several: bool, flush: bool = False
 ) -> None:
-    from labgen.bgp.fields import JsonLines
-    from labgen.report.wire_table import message_line
+    line: Callable[[WireMessage], str]
+    if form == "json":
+        from labgen.bgp.fields import JsonLines
 
-    line = JsonLines(name_files=several).line if form == "json" else message_line
+        line = JsonLines(name_files=several).line
+    else:
+        from labgen.report.wire_table import message_line as line
     write = sys.stdout.write
     for message in messages:
         write(line(message) + "\n")
@@ -265,11 +268,13 @@ def _follow(argument: str, form: str, wanted: Wanted | None, ports: Sequence[int
     def find() -> list[Path]:
         return resolve_captures(argument)
 
-    assembler = Assembler(ports, keep=False)
+    def assembler() -> Assembler:
+        return Assembler(ports, keep=False)
+
     # A pipe ends by itself, and reading it waits: there each line must leave at once.
     piped = argument == "-"
     messages: Iterable[WireMessage] = (
-        stream_messages(find(), assembler) if piped else follow_messages(find, assembler, idle)
+        stream_messages(find(), assembler()) if piped else follow_messages(find, assembler, idle)
     )
     if wanted is not None:
         messages = filter(wanted, messages)
