@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Wanted = Callable[[WireMessage], bool]
 
+_LINES = 200
 _TYPES = ("open", "update", "notification", "keepalive", "route-refresh")
 
 
@@ -164,10 +165,22 @@ def _write(
     else:
         from labgen.report.wire_table import message_line as line
     write = sys.stdout.write
-    for message in messages:
-        write(line(message) + "\n")
-        if flush:
+    if flush:
+        for message in messages:
+            write(line(message) + "\n")
             sys.stdout.flush()
+        return
+    # Many lines in one write: with PYTHONUNBUFFERED each write is a system call.
+    kept: list[str] = []
+    try:
+        for message in messages:
+            kept.append(line(message))
+            if len(kept) >= _LINES:
+                write("\n".join(kept) + "\n")
+                kept.clear()
+    finally:
+        if kept:
+            write("\n".join(kept) + "\n")
 
 
 def _drain(messages: Iterable[WireMessage]) -> None:
@@ -279,4 +292,4 @@ def _follow(argument: str, form: str, wanted: Wanted | None, ports: Sequence[int
     if wanted is not None:
         messages = filter(wanted, messages)
     with suppress(KeyboardInterrupt):
-        _write(messages, form, several=len(find()) > 1, flush=piped)
+        _write(messages, form, several=len(find()) > 1, flush=True)
