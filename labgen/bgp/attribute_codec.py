@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from labgen.bgp.attributes import (
     As4Aggregator,
     As4Path,
     AsPath,
-    AsSegment,
     AtomicAggregate,
     AttributeValue,
     ClusterList,
@@ -34,35 +32,19 @@ from labgen.bgp.attributes import (
     OriginatorId,
     OriginCode,
     PathAttribute,
-    SegmentType,
     UnknownAttribute,
 )
+from labgen.bgp.context import DecodeContext
 from labgen.bgp.nlri import decode_nlri, encode_nlri
+from labgen.bgp.segments import decode_segments, encode_segments, segments_of_unknown_width
 from labgen.bgp.vocabulary import Family, Treatment
 from labgen.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_UNALLOCATED = (1_000_000, 4_200_000_000)
 _WITHDRAW = Treatment.TREAT_AS_WITHDRAW
 _DISCARD = Treatment.ATTRIBUTE_DISCARD
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeContext:
-    """What a receiver must know to read one direction of a session.
-
-    `four_octet_as` and `add_path` (the families whose NLRI carry path identifiers) come from both
-    OPENs; None, when they were not seen, lets the octets decide. `max_length` in octets.
-    """
-
-    four_octet_as: bool | None = None
-    add_path: frozenset[Family] | None = None
-    max_length: int = 65535
-
-    def add_path_for(self, family: Family) -> bool | None:
-        return None if self.add_path is None else family in self.add_path
 
 
 class MalformedAttributeError(Exception):
@@ -108,48 +90,16 @@ def _origin(body: bytes, _: DecodeContext) -> AttributeValue:
     return Origin(OriginCode(body[0]))
 
 
-def _segments(body: bytes, width: int) -> tuple[AsSegment, ...] | None:
-    """The segments, or None where they do not fill the body exactly with AS numbers so wide."""
-    found: list[AsSegment] = []
-    at = 0
-    while at < len(body):
-        if at + 2 > len(body) or not 1 <= body[at] <= 4 or body[at + 1] == 0:
-            return None
-        kind, count = body[at], body[at + 1]
-        end = at + 2 + count * width
-        if end > len(body):
-            return None
-        asns = struct.unpack_from(f"!{count}{'I' if width == 4 else 'H'}", body, at + 2)
-        found.append(AsSegment(SegmentType(kind), asns))
-        at = end
-    return tuple(found)
-
-
 def _as_path(body: bytes, context: DecodeContext) -> AttributeValue:
     if context.four_octet_as is None:
-        segments = _segments_of_unknown_width(body)
+        segments = segments_of_unknown_width(body)
     else:
-        segments = _segments(body, 4 if context.four_octet_as else 2)
+        segments = decode_segments(body, 4 if context.four_octet_as else 2)
     if segments is None:
         raise MalformedAttributeError(
             "AS_PATH segments do not fit their lengths", 0, "RFC 7606 section 7.2", _WITHDRAW, 11
         )
     return AsPath(segments)
-
-
-def _segments_of_unknown_width(body: bytes) -> tuple[AsSegment, ...] | None:
-    """Octets that fit one width by chance almost never fit the other as well. Where they do: AS 0
-    does not exist (RFC 7607), and IANA has allocated no number between a million and the private
-    ones of RFC 6996."""
-    wide, narrow = _segments(body, 4), _segments(body, 2)
-    if wide is None or not body:
-        return narrow
-    if narrow is None or any(0 in segment.asns for segment in narrow):
-        return wide
-    allocated = all(
-        not _UNALLOCATED[0] <= asn < _UNALLOCATED[1] for segment in wide for asn in segment.asns
-    )
-    return wide if allocated else narrow
 
 
 def _next_hop(body: bytes, _: DecodeContext) -> AttributeValue:
@@ -259,7 +209,7 @@ def _extended_communities(body: bytes, _: DecodeContext) -> AttributeValue:
 
 
 def _as4_path(body: bytes, _: DecodeContext) -> AttributeValue:
-    segments = _segments(body, 4)
+    segments = decode_segments(body, 4)
     if segments is None:
         raise MalformedAttributeError(
             "AS4_PATH segments do not fit their lengths", 0, "RFC 6793 section 6", _DISCARD, 11
@@ -340,13 +290,6 @@ def decode_attribute(flags: int, code: int, body: bytes, context: DecodeContext)
     return PathAttribute(flags, code, len(body), value)
 
 
-def _encode_segments(segments: tuple[AsSegment, ...], width: int) -> bytes:
-    form = "I" if width == 4 else "H"
-    return b"".join(
-        struct.pack(f"!BB{len(s.asns)}{form}", s.type, len(s.asns), *s.asns) for s in segments
-    )
-
-
 def _encode_mp_reach(value: MpReachNlri) -> bytes:
     hop = value.next_hop
     if hop is None:
@@ -369,7 +312,7 @@ def _encode_large(value: LargeCommunities) -> bytes:
 # The inverse of the parsers: (value, octets of an AS number) -> octets
 _ENCODERS: dict[type[AttributeValue], Callable[[Any, int], bytes]] = {
     Origin: lambda v, _: bytes((v.origin,)),
-    AsPath: lambda v, width: _encode_segments(v.segments, width),
+    AsPath: lambda v, width: encode_segments(v.segments, width),
     NextHop: lambda v, _: v.next_hop.packed,
     MultiExitDisc: lambda v, _: struct.pack("!I", v.med),
     LocalPref: lambda v, _: struct.pack("!I", v.local_pref),
@@ -381,7 +324,7 @@ _ENCODERS: dict[type[AttributeValue], Callable[[Any, int], bytes]] = {
     MpReachNlri: lambda v, _: _encode_mp_reach(v),
     MpUnreachNlri: lambda v, _: struct.pack("!HB", *v.family) + encode_nlri(v.withdrawn_routes),
     ExtendedCommunities: lambda v, _: b"".join(c.octets for c in v.communities),
-    As4Path: lambda v, _: _encode_segments(v.segments, 4),
+    As4Path: lambda v, _: encode_segments(v.segments, 4),
     As4Aggregator: lambda v, _: _encode_aggregator(v, 4),
     LargeCommunities: lambda v, _: _encode_large(v),
     OnlyToCustomer: lambda v, _: struct.pack("!I", v.asn),

@@ -1,18 +1,15 @@
-"""Octets of BGP messages: decoding and encoding (RFC 4271 section 4)."""
+"""Octets of BGP messages: decoding (RFC 4271 section 4). Encoding is in `labgen.bgp.encoder`."""
 
 from __future__ import annotations
 
 import struct
 from ipaddress import IPv4Address
 
-from labgen.bgp.attribute_codec import (
-    DecodeContext,
-    MalformedAttributeError,
-    decode_attribute,
-    encode_attribute,
-)
+from labgen.bgp.attribute_codec import MalformedAttributeError, decode_attribute
 from labgen.bgp.attributes import Flag, PathAttribute, PathAttributes
-from labgen.bgp.capabilities import Capability, decode_capabilities, encode_capability
+from labgen.bgp.capabilities import Capability, decode_capabilities
+from labgen.bgp.context import FOUR_OCTET_CONTEXT, UNKNOWN_CONTEXT, DecodeContext
+from labgen.bgp.encoder import encode
 from labgen.bgp.everyday import is_everyday
 from labgen.bgp.messages import (
     Keepalive,
@@ -24,8 +21,10 @@ from labgen.bgp.messages import (
     Update,
     UpdateError,
 )
-from labgen.bgp.nlri import EMPTY, decode_nlri, encode_nlri
+from labgen.bgp.nlri import EMPTY, decode_nlri
 from labgen.bgp.vocabulary import (
+    CAPABILITIES_PARAMETER,
+    EXTENDED_PARAMETERS,
     HEADER_LENGTH,
     IPV4_UNICAST,
     MARKER,
@@ -37,16 +36,11 @@ from labgen.bgp.vocabulary import (
 from labgen.errors import DecodeError
 
 _HEADER = struct.Struct("!16sHB")
-_CAPABILITIES = 2  # RFC 5492 section 4
-_EXTENDED_PARAMETERS = 255  # RFC 9072 section 2
 _MIN_LENGTHS = {1: 29, 2: 23, 3: 21, 4: 19, 5: 23}  # RFC 4271 section 6.1; RFC 2918 section 3
 _TYPES = {int(kind): kind for kind in MessageType}
 _HEADER_REFERENCE = "RFC 4271 section 6.1"
 _SET_CACHE_SIZE = 4096
 _ATTRIBUTE_CACHE_SIZE = 16384
-
-UNKNOWN_CONTEXT = DecodeContext()
-FOUR_OCTET_CONTEXT = DecodeContext(four_octet_as=True, add_path=frozenset())
 
 _EXTENDED_LENGTH = int(Flag.EXTENDED_LENGTH)  # a plain number: IntFlag arithmetic is slow
 # Sets of attribute codes are numbers in which bit n stands for code n.
@@ -285,7 +279,7 @@ def check_header(raw: bytes, context: DecodeContext = UNKNOWN_CONTEXT) -> Messag
 def _open(raw: bytes) -> Open:
     version, my_as, hold_time, identifier, length = struct.unpack_from("!BHH4sB", raw, 19)
     at, wide = 29, False
-    if length and len(raw) >= 32 and raw[29] == _EXTENDED_PARAMETERS:
+    if length and len(raw) >= 32 and raw[29] == EXTENDED_PARAMETERS:
         # RFC 9072 section 2: type 255 in the first parameter, then a two-octet length. (Such a
         # sender sets the old length to 255, but a receiver must not rely on it.)
         length, at, wide = int.from_bytes(raw[30:32], "big"), 32, True
@@ -306,7 +300,7 @@ def _open(raw: bytes) -> Open:
         if end > len(raw):
             raise _parameter_overrun(at)
         body = raw[at + head : end]
-        if raw[at] == _CAPABILITIES:
+        if raw[at] == CAPABILITIES_PARAMETER:
             capabilities = decode_capabilities(body, at + head)
             found += capabilities
             counts.append(len(capabilities))
@@ -349,64 +343,12 @@ def decode(raw: bytes, context: DecodeContext = UNKNOWN_CONTEXT) -> Message:
     return Decoder(context).decode(raw)
 
 
-def encode(message: Message, context: DecodeContext = FOUR_OCTET_CONTEXT) -> bytes:
-    """The message's octets, header included.
-
-    `context.four_octet_as` False writes AS_PATH and AGGREGATOR in two octets. Raises ValueError
-    for a message longer than `context.max_length`.
-    """
-    body = _message_body(message, context)
-    length = HEADER_LENGTH + len(body)
-    if length > context.max_length:
-        raise ValueError(f"a message of {length} octets; the limit is {context.max_length}")
-    return _HEADER.pack(MARKER, length, message.TYPE) + body
-
-
-def _message_body(message: Message, context: DecodeContext) -> bytes:
-    match message:
-        case Open():
-            return _open_body(message)
-        case Update():
-            withdrawn = encode_nlri(message.withdrawn_routes)
-            attributes = b"".join(encode_attribute(a, context) for a in message.attributes)
-            return (
-                struct.pack("!H", len(withdrawn))
-                + withdrawn
-                + struct.pack("!H", len(attributes))
-                + attributes
-                + encode_nlri(message.nlri)
-            )
-        case Notification():
-            return bytes((message.error_code, message.error_subcode)) + message.data
-        case RouteRefresh():
-            family = message.family
-            return struct.pack("!HBB", family.afi, message.subtype, family.safi) + message.data
-        case Keepalive():
-            return b""
-
-
-def _open_body(message: Open) -> bytes:
-    counts = message.parameters or ((len(message.capabilities),) if message.capabilities else ())
-    if sum(counts) != len(message.capabilities):
-        raise ValueError("`parameters` does not add up to the capabilities")
-    form = "!BH" if message.extended else "!BB"
-    parameters = bytearray()
-    at = 0
-    for count in counts:
-        body = b"".join(encode_capability(c) for c in message.capabilities[at : at + count])
-        parameters += struct.pack(form, _CAPABILITIES, len(body)) + body
-        at += count
-    for other in message.other_parameters:
-        parameters += struct.pack(form, other.code, len(other.octets)) + other.octets
-    fixed = struct.pack(
-        "!BHH4s",
-        message.version,
-        message.my_as,
-        message.hold_time,
-        message.bgp_identifier.packed,
-    )
-    if message.extended:
-        return fixed + struct.pack("!BBH", 255, _EXTENDED_PARAMETERS, len(parameters)) + parameters
-    if len(parameters) > 255:
-        raise ValueError("more than 255 octets of optional parameters need `extended`")
-    return fixed + bytes((len(parameters),)) + parameters
+__all__ = [
+    "FOUR_OCTET_CONTEXT",
+    "UNKNOWN_CONTEXT",
+    "DecodeContext",
+    "Decoder",
+    "check_header",
+    "decode",
+    "encode",
+]

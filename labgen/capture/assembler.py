@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from labgen.bgp.codec import Decoder, decode
-from labgen.bgp.conversation import Capture, Seen, SocketAddress, WireMessage, WireSession
+from labgen.bgp.conversation import Capture, Seen, WireMessage, WireSession
 from labgen.bgp.messages import Open
 from labgen.bgp.negotiated import context_from_one
 from labgen.bgp.vocabulary import BGP_PORT, MessageType
 from labgen.capture.fragments import Datagram, Fragment, Fragments
 from labgen.capture.half import Segment
+from labgen.capture.headers import behind_extensions, socket_address, tcp_options, traffic_class
 from labgen.capture.link import (
     ETHERNET,
     ETHERTYPE_ARP,
@@ -39,12 +40,8 @@ _IPV4_ON_ETHERNET = (ETHERTYPE_IPV4, 14)  # the answer of `network_layer` for ne
 _TCP_HEADER = struct.Struct("!HHIIBB")
 _ICMP, _TCP, _UDP, _ICMP6 = 1, 6, 17, 58
 _IPV6_FRAGMENT = 44
-# header -> (unit of its length field in octets, units that the field does not count); RFC 8200
-# section 4, RFC 4302 section 2.2.
-_IPV6_EXTENSIONS = {0: (8, 1), 43: (8, 1), 60: (8, 1), 135: (8, 1), 51: (4, 2)}
 # Two NOPs and a timestamp: the options of nearly every segment with data on Linux.
 _ONLY_TIMESTAMPS = b"\x01\x01\x08\x0a"
-_MD5_OPTION = 19  # RFC 2385
 _MAX_STRANGERS = 4096  # connections on other ports that may still turn out to be BGP
 
 _Key = tuple[bytes, bytes]
@@ -182,14 +179,14 @@ class Assembler:
             return
         length = data[at + 4] << 8 | data[at + 5]
         end = at + 40 + length if length else len(data)
-        protocol, place = _behind_extensions(data, data[at + 6], at + 40)
+        protocol, place = behind_extensions(data, data[at + 6], at + 40)
         carriers: tuple[int, ...] = ()
         if protocol == _IPV6_FRAGMENT and place + 8 <= len(data):
             whole = self._fragment6(data, at, place, end, seen)
             if whole is None:
                 return
             data, at, end = whole.header + whole.data, 0, 40 + whole.length
-            protocol, place = _behind_extensions(data, whole.next_header, 40)
+            protocol, place = behind_extensions(data, whole.next_header, 40)
             carriers = whole.frames
         if protocol == _TCP:
             self._tcp(data, place, end, (at + 8, 16), (data[at + 7], 0), seen, interface, carriers)
@@ -299,7 +296,7 @@ class Assembler:
         found = self._connections.get((src, dst))
         md5, mss = False, None
         if payload > at + 20 and data[at + 20 : at + 24] != _ONLY_TIMESTAMPS:
-            md5, mss = _options(data, at + 20, payload)
+            md5, mss = tcp_options(data, at + 20, payload)
         octets = data[payload:end] if length else b""
         segment = Segment(
             seen, seq, ack, flags, ttl, md5, mss, octets, length, identity, interface, carriers
@@ -310,13 +307,13 @@ class Assembler:
         was_bgp = connection.is_bgp
         connection.add(side, segment)
         if flags & (SYN | RST):
-            connection.note_class(side, flags, _traffic_class(data, place, width))
+            connection.note_class(side, flags, traffic_class(data, place, width))
         if not was_bgp and connection.is_bgp:
             self._strangers.pop(id(connection), None)
             self._known.append(connection)
 
     def _connect(self, src: bytes, dst: bytes, *, is_bgp: bool) -> tuple[Connection, int]:
-        ends = _socket_address(src), _socket_address(dst)
+        ends = socket_address(src), socket_address(dst)
         messages: list[WireMessage] = []
 
         def emit(message: WireMessage) -> None:
@@ -369,43 +366,3 @@ class Assembler:
             for i, half in enumerate(connection.halves):
                 context = context_from_one(opens[i], peer=opens[1 - i])
                 half.flow.decoder = self._decoder(context)
-
-
-def _behind_extensions(data: bytes, protocol: int, place: int) -> tuple[int, int]:
-    """The first header at or behind `place` that is no IPv6 extension: (protocol, place)."""
-    while protocol in _IPV6_EXTENSIONS and place + 8 <= len(data):
-        unit, uncounted = _IPV6_EXTENSIONS[protocol]
-        protocol, place = data[place], place + (data[place + 1] + uncounted) * unit
-    return protocol, place
-
-
-def _options(data: bytes, at: int, end: int) -> tuple[bool, int | None]:
-    """Whether the MD5 option is present, and the MSS option's value."""
-    md5, mss = False, None
-    end = min(end, len(data))
-    while at < end:
-        kind = data[at]
-        if kind == 1:
-            at += 1
-            continue
-        if kind == 0 or at + 1 >= end or data[at + 1] < 2:
-            break
-        if kind == _MD5_OPTION:
-            md5 = True
-        elif kind == 2 and at + 4 <= end:
-            mss = data[at + 2] << 8 | data[at + 3]
-        at += data[at + 1]
-    return md5, mss
-
-
-def _traffic_class(data: bytes, place: int, width: int) -> int:
-    """The octet of IPv4's TOS or IPv6's traffic class, from where the source address stands."""
-    if width == 4:
-        return data[place - 11]
-    return (data[place - 8] & 15) << 4 | data[place - 7] >> 4
-
-
-def _socket_address(octets: bytes) -> SocketAddress:
-    packed, port = octets[:-2], int.from_bytes(octets[-2:], "big")
-    address: IPv4Address | IPv6Address = ip_address(packed)
-    return SocketAddress(address, port)

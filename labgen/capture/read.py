@@ -12,7 +12,7 @@ from labgen.capture.files import open_capture
 from labgen.errors import CaptureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from labgen.bgp.conversation import Capture, WireMessage
     from labgen.capture.files import RecordReader
@@ -50,12 +50,16 @@ def resolve_captures(argument: str, *, directory: Path | None = None) -> list[Pa
 
 def rings(paths: Iterable[Path]) -> list[list[Path]]:
     """Group files by the capture they belong to: the files of one ring in order, others alone."""
+    return list(_by_ring(paths).values())
+
+
+def _by_ring(paths: Iterable[Path]) -> dict[tuple[Path, str], list[Path]]:
     groups: dict[tuple[Path, str], list[Path]] = {}
     for path in sorted(paths):
         match = _RING.match(path.name)
         key = match["stem"] + match["suffix"] if match else path.name
         groups.setdefault((path.parent, key), []).append(path)
-    return list(groups.values())
+    return groups
 
 
 def stream_messages(
@@ -93,45 +97,59 @@ def _check_end(reader: RecordReader, notes: list[str] | None) -> None:
 
 
 def follow_messages(
-    find: Callable[[], Sequence[Path]], assembler: Assembler, idle: Callable[[], bool]
-) -> Iterator[WireMessage]:
-    """Messages of a capture that still grows.
-
-    `find` lists the files by now (a ring gains files); `idle` is called whenever all was read: it
-    waits, and returns False to end. Raises CaptureError.
-    """
-    done: set[Path] = set()
-    while True:
-        waiting = [path for path in find() if path not in done]
-        if not waiting:
-            if not idle():
-                break
-            continue
-        path = waiting[0]
-        with open_capture(path) as reader:
-            going = yield from _follow_file(reader, path, find, assembler, idle)
-        done.add(path)
-        if not going:
-            break
-    yield from assembler.finish()
-
-
-def _follow_file(
-    reader: RecordReader,
-    path: Path,
     find: Callable[[], Sequence[Path]],
-    assembler: Assembler,
+    assembler: Callable[[], Assembler],
     idle: Callable[[], bool],
-) -> Generator[WireMessage, None, bool]:
-    """Read one file until the ring has gone on to the next one; False when `idle` ends it."""
-    while True:
-        # Whether a later file exists is asked first: what precedes it was then written already.
-        later = find()[-1:] != [path]
-        yield from _available(reader, assembler)
-        if later:
-            return True
-        if not idle():
-            return False
+) -> Iterator[WireMessage]:
+    """Messages of captures that still grow.
+
+    `find` lists the files by now (a ring gains files); each ring is a capture of its own, with an
+    assembler of its own. `idle` is called whenever all was read: it waits, and returns False to
+    end. Raises CaptureError.
+    """
+    followed: dict[tuple[Path, str], _Followed] = {}
+    try:
+        going = True
+        while going:
+            for key, paths in _by_ring(find()).items():
+                if key not in followed:
+                    followed[key] = _Followed(assembler())
+                yield from followed[key].more(paths)
+            going = idle()
+        for ring in followed.values():
+            yield from ring.assembler.finish()
+    finally:
+        for ring in followed.values():
+            ring.close()
+
+
+class _Followed:
+    """A ring of files, read on from wherever the last look ended."""
+
+    def __init__(self, assembler: Assembler) -> None:
+        self.assembler = assembler
+        self._reader: RecordReader | None = None
+        self._path: Path | None = None
+        self._done: set[Path] = set()
+
+    def more(self, paths: Sequence[Path]) -> Iterator[WireMessage]:
+        """What the files hold that was not read yet. A file with a later one is complete: the list
+        was made before it is read."""
+        for path in paths:
+            if path in self._done:
+                continue
+            if self._path != path:
+                self.close()
+                self._path, self._reader = path, open_capture(path)
+            assert self._reader is not None
+            yield from _available(self._reader, self.assembler)
+            if path != paths[-1]:
+                self._done.add(path)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            with self._reader:
+                self._reader = None
 
 
 def read_capture(paths: Sequence[Path] | Path, *, ports: Iterable[int] = (BGP_PORT,)) -> Capture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from contextlib import suppress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     Wanted = Callable[[WireMessage], bool]
 
+_LINES = 200
 _TYPES = ("open", "update", "notification", "keepalive", "route-refresh")
 
 
@@ -61,6 +63,8 @@ def wire(
     """
     # Messages are many, short-lived and free of cycles: the cyclic collector would cost a fifth.
     gc.set_threshold(100_000, 50, 100)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 must not end the run
     if svg is not None and (follow or form not in (None, "table")):
         raise InputError("--svg draws ladders: it goes with no other form than --table")
     wanted = _filter(peers, types, prefixes)
@@ -153,15 +157,30 @@ def _show(
 def _write(
     messages: Iterable[WireMessage], form: str, *, several: bool, flush: bool = False
 ) -> None:
-    from labgen.bgp.fields import JsonLines
-    from labgen.report.wire_table import message_line
+    line: Callable[[WireMessage], str]
+    if form == "json":
+        from labgen.bgp.fields import JsonLines
 
-    line = JsonLines(name_files=several).line if form == "json" else message_line
+        line = JsonLines(name_files=several).line
+    else:
+        from labgen.report.wire_table import message_line as line
     write = sys.stdout.write
-    for message in messages:
-        write(line(message) + "\n")
-        if flush:
+    if flush:
+        for message in messages:
+            write(line(message) + "\n")
             sys.stdout.flush()
+        return
+    # Many lines in one write: with PYTHONUNBUFFERED each write is a system call.
+    kept: list[str] = []
+    try:
+        for message in messages:
+            kept.append(line(message))
+            if len(kept) >= _LINES:
+                write("\n".join(kept) + "\n")
+                kept.clear()
+    finally:
+        if kept:
+            write("\n".join(kept) + "\n")
 
 
 def _drain(messages: Iterable[WireMessage]) -> None:
@@ -262,13 +281,15 @@ def _follow(argument: str, form: str, wanted: Wanted | None, ports: Sequence[int
     def find() -> list[Path]:
         return resolve_captures(argument)
 
-    assembler = Assembler(ports, keep=False)
+    def assembler() -> Assembler:
+        return Assembler(ports, keep=False)
+
     # A pipe ends by itself, and reading it waits: there each line must leave at once.
     piped = argument == "-"
     messages: Iterable[WireMessage] = (
-        stream_messages(find(), assembler) if piped else follow_messages(find, assembler, idle)
+        stream_messages(find(), assembler()) if piped else follow_messages(find, assembler, idle)
     )
     if wanted is not None:
         messages = filter(wanted, messages)
     with suppress(KeyboardInterrupt):
-        _write(messages, form, several=len(find()) > 1, flush=piped)
+        _write(messages, form, several=len(find()) > 1, flush=True)

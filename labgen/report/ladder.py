@@ -209,6 +209,9 @@ def terminal_ladder(
     """Lines of a ladder and their weights. Times are seconds since the session's first row."""
     left, right = map(str, session.addresses)
     gutter = " " * 21
+    if len(left) > _ARROW_WIDTH:  # a long IPv6 address takes a line of its own
+        yield f"{gutter}{left}", Weight.PLAIN
+        left = ""
     yield f"{gutter}{left:<{_ARROW_WIDTH + 2}}{right}", Weight.PLAIN
     if not rows:
         return

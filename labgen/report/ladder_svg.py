@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from labgen.bgp.conversation import WireSession
 
 _ROW = 22
-_LEFT, _RIGHT = 170, 430
-_TEXT = 450
+_LEFT, _RIGHT, _TEXT = 200, 460, 480
+_MOST = 180  # characters: an UPDATE may carry hundreds of communities
 _CHARACTER = 8  # a monospaced letter of 13 pixels is a little narrower
 _COLOURS = {Weight.QUIET: "#888888", Weight.PLAIN: "#1a1a1a", Weight.BAD: "#b00020"}
 _STYLE = "text{font:13px ui-monospace,monospace}.h{font-weight:bold}"
@@ -28,7 +28,7 @@ def svg(ladders: Iterable[tuple[WireSession, list[Row], int]]) -> str:
     for session, rows, dropped in ladders:
         body += _ladder(session, rows, dropped, top)
         top += (len(rows) + 3) * _ROW
-        longest = max([longest, *(len(finished_text(row)) for row in rows)])
+        longest = max([longest, *(len(_cut(finished_text(row))) for row in rows)])
     width = _TEXT + 20 + max(40, longest) * _CHARACTER
     size = f'width="{width}" height="{top}" viewBox="0 0 {width} {top}"'
     return "\n".join(
@@ -44,10 +44,13 @@ def svg(ladders: Iterable[tuple[WireSession, list[Row], int]]) -> str:
 
 
 def _ladder(session: WireSession, rows: list[Row], dropped: int, top: int) -> Iterator[str]:
-    left, right = (escape(str(address)) for address in session.addresses)
     bottom = top + (len(rows) + 1) * _ROW
-    for x, name in ((_LEFT, left), (_RIGHT, right)):
-        yield f'<text class="h" x="{x}" y="{top}" text-anchor="middle">{name}</text>'
+    edge = 8
+    for x, name in zip((_LEFT, _RIGHT), map(str, session.addresses), strict=True):
+        # Centred above its line, unless a long IPv6 address needs the room beside it.
+        start = max(edge, x - len(name) * _CHARACTER // 2)
+        edge = start + (len(name) + 2) * _CHARACTER
+        yield f'<text class="h" x="{start}" y="{top}">{escape(name)}</text>'
         yield f'<line x1="{x}" y1="{top + 6}" x2="{x}" y2="{bottom}" stroke="#888888"/>'
     begin = rows[0].time_ns if rows else 0
     for index, row in enumerate(rows):
@@ -74,4 +77,9 @@ def _rung(row: Row, begin: int, y: int) -> Iterator[str]:
         yield f'<path d="M{_LEFT} {y} l9 -4 v8 z"/>'
     middle = (_LEFT + _RIGHT) // 2
     yield f'<text x="{middle}" y="{y - 4}" text-anchor="middle">{escape(row.label)}</text>'
-    yield f'<text x="{_TEXT}" y="{y}">{text}</text></g>'
+    yield f'<text x="{_TEXT}" y="{y}">{escape(_cut(finished_text(row)))}</text></g>'
+
+
+def _cut(text: str) -> str:
+    """What fits beside a ladder; the whole text is the rung's title."""
+    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"

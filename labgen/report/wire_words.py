@@ -79,11 +79,13 @@ def _capability(capability: Capability) -> str:
             return "4-octet AS"
         case GracefulRestart():
             kept = [f for f in capability.families if f.forwarding_state]
-            more = " restarting" if capability.restart_state else ""
+            more = ", restarting" if capability.restart_state else ""
             role = f"{capability.restart_time} s" if capability.families else "helper only"
             return f"GR {role}{more}{' forwarding kept' if kept else ''}"
         case AddPath(modes):
-            return "add-path " + " ".join(f"{f} {getattr(m, 'name', m)}".lower() for f, m in modes)
+            # A mode that RFC 7911 does not know is ignored (section 4); FRR 8.4 sends 0.
+            shown = (f"{f} {getattr(m, 'name', f'mode {m}')}".lower() for f, m in modes)
+            return "add-path " + " ".join(shown)
         case ExtendedMessage():
             return "extended message"
         case Fqdn(hostname, _):

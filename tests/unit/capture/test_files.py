@@ -16,29 +16,16 @@ from labgen.capture.files import Record, open_capture
 from labgen.capture.read import follow_messages, read_capture, resolve_captures, rings
 from labgen.errors import CaptureError
 from tests.unit.capture.packets import ACK, PSH, Connection, ethernet, on_ethernet, pcap
+from tests.unit.capture.scenarios import block, option, section, sll, sll2
 
 NOW = 1_700_000_000_123_456_789
 
 
-def packets() -> list[tuple[int, bytes]]:
-    connection = Connection(start_ns=NOW)
+def packets(port: int = 40000) -> list[tuple[int, bytes]]:
+    connection = Connection(start_ns=NOW, ports=(port, 179))
     found = connection.handshake()
     found.append(connection.packet(0, PSH | ACK, encode(Keepalive())))
     return found
-
-
-def block(order: str, kind: int, body: bytes) -> bytes:
-    body += b"\0" * (-len(body) % 4)
-    size = 12 + len(body)
-    return struct.pack(f"{order}II", kind, size) + body + struct.pack(f"{order}I", size)
-
-
-def section(order: str) -> bytes:
-    return block(order, 0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1))
-
-
-def option(order: str, code: int, value: bytes) -> bytes:
-    return struct.pack(f"{order}HH", code, len(value)) + value + b"\0" * (-len(value) % 4)
 
 
 def interface(order: str, link_type: int, name: str, *options: bytes) -> bytes:
@@ -101,14 +88,6 @@ def test_pcapng_with_interfaces_resolutions_and_a_second_section(
     assert [r.time_ns for r in found] == [NOW, 101_500_000_000, 2_000_000_000, 0]
     assert [r.link_type for r in found] == [1, 101, 1, 1]
     assert found[3].data == frame
-
-
-def sll(packet: bytes) -> bytes:
-    return struct.pack("!HHH8sH", 0, 1, 6, bytes(8), 0x0800) + packet
-
-
-def sll2(packet: bytes) -> bytes:
-    return struct.pack("!HHIHBB8s", 0x0800, 0, 3, 1, 0, 6, bytes(8)) + packet
 
 
 @pytest.mark.parametrize(
@@ -268,11 +247,49 @@ def test_a_growing_file_is_followed_and_so_is_its_ring(tmp_path: Path) -> None:
             stream.write(part)
         return bool(part)
 
-    found = list(follow_messages(lambda: sorted(tmp_path.glob("r_*")), Assembler(), idle))
+    found = list(follow_messages(lambda: sorted(tmp_path.glob("r_*")), Assembler, idle))
     assert [(Path(m.file).name, m.frame) for m in found] == [
         ("r_00001.pcap", 4),
         ("r_00002.pcap", 1),
     ]
+
+
+def test_several_captures_are_followed_at_once(tmp_path: Path) -> None:
+    """A lab has one capture for each segment, and more where a user started them."""
+    parts = {}
+    for name in ("a", "b"):
+        place = tmp_path / name / "default.00001.pcap"
+        place.parent.mkdir()
+        octets = pcap(on_ethernet(packets()))
+        place.write_bytes(octets[:-90])
+        parts[place] = [octets[-90:-40], octets[-40:], b""]
+
+    def idle() -> bool:
+        for place, rest in parts.items():
+            with place.open("ab") as stream:
+                stream.write(rest.pop(0))
+        return all(parts.values())
+
+    paths = list(parts)
+    found = list(follow_messages(lambda: paths, Assembler, idle))
+    assert [(m.file, m.frame) for m in found] == [(str(path), 4) for path in paths]
+
+
+def test_a_ring_may_lose_its_oldest_file_meanwhile(tmp_path: Path) -> None:
+    names = ["default.00001.pcap", "default.00002.pcap", "default.00003.pcap"]
+    looks = [names[:2], names[1:], names[2:]]
+    for port, name in enumerate(names, 40000):
+        (tmp_path / name).write_bytes(pcap(on_ethernet(packets(port))))
+
+    def find() -> list[Path]:
+        return [tmp_path / name for name in looks[0]]
+
+    def idle() -> bool:
+        looks.pop(0)
+        return bool(looks)
+
+    found = list(follow_messages(find, Assembler, idle))
+    assert [Path(m.file).name for m in found] == names
 
 
 @pytest.mark.parametrize(

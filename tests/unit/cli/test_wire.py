@@ -7,10 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from tests.unit.capture.packets import Connection, pcap
+from tests.unit.capture.scenarios import packets
 
 CAPTURES = Path(__file__).parents[2] / "data" / "captures"
 STORY = str(CAPTURES / "frr-bird-ibgp.pcapng")
@@ -46,6 +50,28 @@ def test_the_table_and_the_ladder() -> None:
 def test_the_ladder_without_utf8() -> None:
     output = labgen(STORY, env={**os.environ, "PYTHONIOENCODING": "ascii:replace"}).stdout
     assert "#13 |<----------- OPEN ----------|" in output
+
+
+def test_lines_without_utf8() -> None:
+    output = labgen("--list", STORY, env={**os.environ, "PYTHONIOENCODING": "ascii"}).stdout
+    assert "UPDATE ? 10.99.99.0/24" in output
+
+
+def test_the_ladder_of_long_addresses(tmp_path: Path) -> None:
+    """They need room, in the terminal and in the picture."""
+    ends = [ip_address(f"2001:db8:1111:2222:3333:4444:5555:{n}") for n in (6666, 7777)]
+    path = tmp_path / "six.pcap"
+    path.write_bytes(pcap(packets(Connection(*ends), 3), link_type=101))
+    lines = labgen(str(path)).stdout.splitlines()
+    assert [line.strip() for line in lines[4:6]] == [str(end) for end in ends]
+    picture = tmp_path / "six.svg"
+    labgen("--svg", str(picture), str(path))
+    texts = list(ET.parse(picture).iter("{http://www.w3.org/2000/svg}text"))
+    places = {t.text: int(t.attrib["x"]) for t in texts if t.attrib.get("class") == "h"}
+    first, second = (places[str(end)] for end in ends)
+    assert first >= 8
+    assert second >= first + 8 * len(str(ends[0]))
+    assert max(len(t.text or "") for t in texts) <= 180
 
 
 def test_json_has_one_object_per_message_and_full_time() -> None:
