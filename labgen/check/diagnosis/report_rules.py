@@ -36,6 +36,7 @@ _BY_SAID = {
     Said.HOLD_EXPIRED: "hold-timer-expired",
     Said.MAXIMUM_PREFIX: "maximum-prefix",
 }
+_SETTLED_SECONDS = 10  # a session that was cleared by hand is up again by then
 _SAYS_NOTHING = {
     Said.STARTED,
     Said.SESSION_STARTED,
@@ -214,9 +215,14 @@ def _silent(
 
 def _unexplained(scene: Scene, report: PeerReport) -> bool:
     """A router's peer that is down for no reason it knows of: neither waiting nor stale."""
-    same = [r for r in scene.facts.peers if r.address == report.address]
-    told = ("Waiting for NHT", "User reset")
-    explained = any(r.peer_state or r.last_reset in told for r in same)
+    routers = [r for r in scene.facts.peers if not r.daemon.is_calico]
+    same = [r for r in routers if r.address == report.address]
+    explained = any(
+        r.peer_state
+        or r.last_reset == "Waiting for NHT"
+        or (r.last_reset == "User reset" and (r.reset_ago or 0) < _SETTLED_SECONDS)
+        for r in same
+    )
     logged = any(
         e.peer == report.address and e.said not in _SAYS_NOTHING for e in scene.facts.events
     )

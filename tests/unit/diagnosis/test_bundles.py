@@ -79,3 +79,52 @@ def test_names_of_files_do_not_matter(name: str, tmp_path: Path) -> None:
         assert found == []
     else:
         assert found[0]["name"] == fault_of(name)
+
+
+# Without packets and logs: the outputs say nothing of these (a session that is up thanks to one
+# direction; OPENs refused before FRR keeps a record), or as much of another fault.
+UNDECIDED_BY_OUTPUTS = {
+    "tcp-179-filtered-masked",
+    "unacceptable-hold-time",
+    "host-unreachable-mid",
+    "hold-timer-expired-link",
+    "tcp-179-refused-mid",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_alone_decide(name: str, tmp_path: Path) -> None:
+    for path in (BUNDLES / name).iterdir():
+        if path.suffix not in (".log", ".pcap"):
+            shutil.copy(path, tmp_path)
+    found = causes(tmp_path)
+    if name in HEALTHY:
+        assert found == []
+    elif name in UNDECIDED_BY_OUTPUTS:
+        assert all(c["decides"] for c in found if c["confidence"] == "possible")
+    else:
+        assert found[0]["name"] == fault_of(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_file_with_shell_prompts_decides(name: str, tmp_path: Path) -> None:
+    """Everything but the capture pasted into one file, as a terminal shows it, with CRLF."""
+    shown = ""
+    for path in sorted((BUNDLES / name).iterdir()):
+        node = path.name.partition(".")[0]
+        if path.suffix == ".pcap":
+            shutil.copy(path, tmp_path / path.stem.upper())
+            continue
+        text = path.read_text().replace(f"{node}# ", f"root@{node}:~# ")
+        if path.suffix == ".json":
+            command = f"vtysh -c '{path.stem.partition('.')[2].replace('-', ' ')} json'"
+            text = f"root@{node}:~# {command}\n{text}"
+        elif path.suffix in (".log", ".cfg"):
+            text = f"root@{node}:~# cat /var/log/{path.name}\n{text}"
+        shown += text + "\n"
+    (tmp_path / "SESSION.TXT").write_text(shown.replace("\n", "\r\n"))
+    found = causes(tmp_path)
+    if name in HEALTHY:
+        assert found == []
+    else:
+        assert found[0]["name"] == fault_of(name)
