@@ -32,7 +32,8 @@ _VTYSH = (
     "show running-config",
 )
 _BIRDC = ("show status", "show protocols all", "show bfd sessions", "show route all")
-_SECRET = re.compile(r"(?i)(\bpassword\s+)(?:\"[^\"]*\"|\S+)")
+# FRR and ZebOS put a digit before a password that is encrypted; commands may give it as an option.
+_SECRET = re.compile(r"(?i)(\bpassword(?:\s+(?:\d\s+)?|=))(?:\"[^\"]*\"|'[^']*'|\S+)")
 
 Ask = Callable[[str, Sequence[str]], Completed]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labgen.check.diagnosis.attempts import end_of, outcome
-from labgen.check.diagnosis.daemon_rules import is_up, lives, subject_of
 from labgen.check.diagnosis.model import Cause, Confidence, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene
+from labgen.check.diagnosis.standing import is_up, lives, subject_of
 from labgen.evidence import Address
 from labgen.facts import Daemon, LogEvent, PeerReport, Said
 
