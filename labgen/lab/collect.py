@@ -33,7 +33,8 @@ _VTYSH = (
 )
 _BIRDC = ("show status", "show protocols all", "show bfd sessions", "show route all")
 # FRR and ZebOS put a digit before a password that is encrypted; commands may give it as an option.
-_SECRET = re.compile(r"(?i)(\bpassword(?:\s+(?:\d\s+)?|=))(?:\"[^\"]*\"|'[^']*'|\S+)")
+# `ss -ti` shows root the keys of RFC 2385.
+_SECRET = re.compile(r"(?i)(\bpassword(?:\s+(?:\d\s+)?|=)|\bmd5keys:)(?:\"[^\"]*\"|'[^']*'|\S+)")
 
 Ask = Callable[[str, Sequence[str]], Completed]
 
