@@ -212,6 +212,7 @@ def test_a_destroyed_lab_has_no_faults(tmp_path: Path) -> None:
         '  password "s3cret s3cret";',
         "  password 's3cret';",
         "root@node:~# calicoctl --password=s3cret",
+        "s3cretState   Recv-Q Send-Q  Local Address:Port",
         "\t md5keys:10.1.20.20/32=s3cret bbr wscale:10,10",
     ],
 )
