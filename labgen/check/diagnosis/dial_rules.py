@@ -213,6 +213,8 @@ def _masked(scene: Scene, pair: Pair) -> Iterator[Cause]:
         mine = [c for c in pair.conversations if c.client.address == client]
         syns = sum(len(c.from_client.syns) for c in mine if c.unanswered)
         server = pair.other(client)
+        if not any(c.of(server).segments for c in pair.conversations):
+            continue  # half a capture: what this end sends is not in it
         shut = [s for s in scene.facts.self_ips if s.address == server and not s.allows_bgp]
         if mine and all(c.unanswered for c in mine) and shut:
             yield decided(

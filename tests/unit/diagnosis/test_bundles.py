@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,28 @@ def test_one_file_with_shell_prompts_decides(name: str, tmp_path: Path) -> None:
         assert found == []
     else:
         assert found[0]["name"] == fault_of(name)
+
+
+def half(capture: bytes, sender: IPv4Address) -> bytes:
+    """A little-endian pcap of Ethernet frames without what others than the sender say over IPv4."""
+    kept, at = capture[:24], 24
+    while at < len(capture):
+        size = int.from_bytes(capture[at + 8 : at + 12], "little")
+        frame = capture[at + 16 : at + 16 + size]
+        if frame[12:14] != b"\x08\x00" or frame[26:30] == sender.packed:
+            kept += capture[at : at + 16 + size]
+        at += 16 + size
+    return kept
+
+
+@pytest.mark.parametrize("sender", ["10.1.20.5", "10.1.20.20"])
+@pytest.mark.parametrize("name", HEALTHY)
+def test_half_a_capture_of_a_healthy_network_has_no_cause(
+    name: str, sender: str, tmp_path: Path
+) -> None:
+    """Taken where only one direction passes: that the other is missing is no fault."""
+    whole = (BUNDLES / name / "capture.pcap").read_bytes()
+    (tmp_path / "half.pcap").write_bytes(half(whole, IPv4Address(sender)))
+    for log in (BUNDLES / name).glob("*.log"):
+        shutil.copy(log, tmp_path)
+    assert causes(tmp_path) == []
