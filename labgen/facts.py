@@ -96,8 +96,9 @@ class PeerReport:
     """A peer as its daemon reports it. `state` is RFC 4271's name; `info` what follows it.
 
     `local` is the daemon's own address on this session. `received` and `sent` count prefixes.
-    `error` is the last NOTIFICATION's (code, subcode). `ignored` counts withdrawals that BIRD
-    ignored: what it drops for a loop in AS_PATH is among them.
+    `error` is the last NOTIFICATION's (code, subcode), `reset_ago` the seconds since the last
+    reset. `ignored` counts withdrawals that BIRD ignored: what it drops for a loop in AS_PATH is
+    among them.
     """
 
     daemon: Daemon
@@ -115,6 +116,7 @@ class PeerReport:
     local_as: int | None = None
     error: tuple[int, int] | None = None
     ignored: int = 0
+    reset_ago: float | None = None
 
     @property
     def established(self) -> bool:

@@ -29,18 +29,24 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="A directory with captures, logs and saved outputs, in files by any name.",
 )
+@click.option("--prefix", metavar="PREFIX",
+              help="Where in LAB a prefix (or an address in it) stops, step by step.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the causes as a JSON list.")
-def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
+def diagnose(lab: str | None, evidence: Path | None, prefix: str | None, as_json: bool) -> None:
     """Name the cause of a BGP fault, with its evidence and the remedy on either side.
 
     Exit code 0: no cause found; 1: causes; 2: bad input; 3: evidence that cannot be read.
 
     Example: labgen diagnose --evidence ./from-production
+             labgen diagnose bigip-calico --prefix 192.168.180.0/26
     """
     if (lab is None) == (evidence is None):
         raise InputError(
             "diagnose needs either LAB or --evidence DIR", hint="labgen diagnose --evidence DIR"
         )
+    if prefix is not None:
+        _follow(lab, prefix, as_json=as_json)
+        return
     from labgen.check.diagnosis.decide import diagnose as decide
 
     if evidence is not None:
@@ -56,6 +62,37 @@ def diagnose(lab: str | None, evidence: Path | None, as_json: bool) -> None:
     else:
         _print(result)
     sys.exit(int(ExitCode.CHECK_FAILED if result.causes else ExitCode.OK))
+
+
+def _follow(lab: str | None, prefix: str, *, as_json: bool) -> None:
+    """Tell a prefix's way through a running lab. Exit code 1 where it stops."""
+    from labgen.check.model import Status
+    from labgen.check.prefix_story import stops
+    from labgen.cli.diagnose_lab import follow_prefix
+
+    if lab is None:
+        raise InputError("--prefix needs a running LAB", hint="labgen diagnose LAB --prefix PREFIX")
+    net, steps = follow_prefix(lab, prefix)
+    ends = stops(steps)
+    if as_json:
+        print_json({"prefix": str(net), "steps": [s.as_json() for s in steps],
+                    "stops": [s.as_json() for s in ends]})  # fmt: skip
+    else:
+        paint = style()
+        click.echo(str(net))
+        marks = {Status.PASS: paint("✓", "green"), Status.FAIL: paint("✗", "red")}
+        for step in steps:
+            way = (
+                step.sender if step.sender == step.receiver else f"{step.sender} → {step.receiver}"
+            )
+            click.echo(
+                f"  {marks.get(step.status, '?')} {way:<26} {step.rung.title:<12} {step.observed}"
+            )
+        for step in ends:
+            click.echo(f"stops at {step.receiver}, {step.rung.title}: {step.observed}")
+        if not ends:
+            click.echo("it stops nowhere")
+    sys.exit(int(ExitCode.CHECK_FAILED if ends else ExitCode.OK))
 
 
 def bundle_facts(directory: Path) -> Facts:

@@ -8,17 +8,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from labgen.check.diagnosis.decide import diagnose
+from labgen.check.prefix_story import follow, prefix_of
 from labgen.cli.common import project, runtime
 from labgen.errors import CaptureError
 from labgen.lab import collect, running
 from labgen.lab.current import as_it_is
-from labgen.lab.verify import wire_of
+from labgen.lab.verify import evidence_of, wire_of
 from labgen.observe.bundle import read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labgen.check.diagnosis.model import Diagnosis
+    from labgen.check.prefix_story import Step
+    from labgen.evidence import Network
     from labgen.facts import Facts
     from labgen.lab.project import Project
     from labgen.runtime.protocol import Runtime
@@ -31,6 +34,13 @@ _WINDOW_SECONDS = 6.0
 def diagnose_lab(lab: str) -> Diagnosis:
     """The present state of a lab. Raises LabError when it does not run."""
     return diagnose_project(as_it_is(project(lab)), runtime())
+
+
+def follow_prefix(lab: str, prefix: str) -> tuple[Network, tuple[Step, ...]]:
+    """A prefix's way through a running lab. Raises InputError for one that nobody should have."""
+    opened = as_it_is(project(lab))
+    net = prefix_of(opened.design, prefix)
+    return net, follow(opened.design, evidence_of(opened, runtime()), net)
 
 
 def diagnose_project(opened: Project, engine: Runtime) -> Diagnosis:

@@ -32,7 +32,11 @@ _VTYSH = (
     "show running-config",
 )
 _BIRDC = ("show status", "show protocols all", "show bfd sessions", "show route all")
-_SECRET = re.compile(r"(?i)(\bpassword\s+)(?:\"[^\"]*\"|\S+)")
+# FRR and ZebOS put a digit before a password that is encrypted; commands may give it as an option.
+# `ss -ti` shows root the keys of RFC 2385: iproute2 6.1 writes them past its own columns, so that
+# they stand before everything else, at the front of the header line.
+_KEYS_BEFORE = re.compile(r"^[^\n]+?(State\s+Recv-Q\s+Send-Q)", flags=re.MULTILINE)
+_SECRET = re.compile(r"(?i)(\bpassword(?:\s+(?:\d\s+)?|=)|\bmd5keys:)(?:\"[^\"]*\"|'[^']*'|\S+)")
 
 Ask = Callable[[str, Sequence[str]], Completed]
 
@@ -118,4 +122,4 @@ def _not_exported(design: Design, ask: Ask, found: Mapping[str, str]) -> dict[st
 
 
 def _without_secrets(text: str) -> str:
-    return _SECRET.sub(r"\1*****", text)
+    return _SECRET.sub(r"\1*****", _KEYS_BEFORE.sub(r"*****\1", text))

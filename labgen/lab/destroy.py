@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labgen.errors import LabError, LabgenError
-from labgen.lab import files, naming
+from labgen.lab import files, injected, naming
 from labgen.lab.lock import locked, refuse_rehearsed
 from labgen.lab.progress import Event, Step, silent
 from labgen.lab.wait import wait_until
@@ -50,6 +50,7 @@ def destroy(
     with locked(directory, f"destroy of {lab}") as killed:
         removed = _remove(lab, runtime, progress, quiet=IN_FLIGHT_SECONDS if killed else 0.0)
         files.remove_temporaries(directory)
+        injected.forget(directory)
         if cleanup:
             files.remove_topology(directory.parent / f"{lab}.clab.yml")
             files.remove_directory(directory, lab)

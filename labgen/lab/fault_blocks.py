@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from labgen.lab.fault_steps import TABLE, Await, Command, Edit, EditBgp, EditBird, Step
+from labgen.lab.fault_steps import (
+    SCRATCH_PID,
+    TABLE,
+    Await,
+    Command,
+    Edit,
+    EditBgp,
+    EditBird,
+    FaultPlan,
+    Step,
+)
 
 EBGP_AS = 65000
 
@@ -29,6 +40,25 @@ class Target:
     @property
     def nodes(self) -> tuple[tuple[str, str], ...]:
         return ((self.node, self.node_address), *self.others)
+
+
+Makers = dict[str, Callable[[Target], FaultPlan]]
+
+
+def fault(
+    makers: Makers, code: str, name: str, observe: str, *, restarts: bool = False
+) -> Callable[[Callable[[Target], Parts]], Callable[[Target], FaultPlan]]:
+    """Put what a function gives for a target into `makers`, as the plan of the fault `name`."""
+
+    def register(parts: Callable[[Target], Parts]) -> Callable[[Target], FaultPlan]:
+        def maker(target: Target) -> FaultPlan:
+            inject, undo = parts(target)
+            return FaultPlan(name, code, observe, tuple(inject), tuple(undo), restarts)
+
+        makers[name] = maker
+        return maker
+
+    return register
 
 
 def packet_filter(node: str, *rules: str, hook: str = "input", family: str = "inet") -> Command:
@@ -106,3 +136,11 @@ def block_both(t: Target, verdict: str) -> Parts:
         clear(t),
     ]
     return inject, [*unfilter(t.router, t.node), clear(t)]
+
+
+def end_process(node: str) -> list[Command]:
+    """Kill the fault's own process, and forget its process id."""
+    return [
+        Command(node, ("pkill", "-9", "-F", SCRATCH_PID), tolerant=True),
+        Command(node, ("rm", "-f", SCRATCH_PID), tolerant=True),
+    ]

@@ -62,6 +62,12 @@ def heal(name: str | None, target: Target, lab_directory: Path, run: Run) -> tup
     return tuple(wanted)
 
 
+def forget(lab_directory: Path) -> None:
+    """The lab is gone, and its faults with it."""
+    for record in (lab_directory / DIRECTORY).glob("*.json"):
+        record.unlink(missing_ok=True)
+
+
 def _record(lab_directory: Path, name: str) -> Path:
     return lab_directory / DIRECTORY / f"{name}.json"
 

@@ -36,7 +36,9 @@ _CAPTURES = {
 }
 _GZIP = b"\x1f\x8b"
 MAX_TEXT = 256 << 20  # a log beyond this is not read whole: its end is where the trouble is
-_SECRET = re.compile(r"(?i)(\bpassword\s+(?:\d\s+)?)(\"[^\"]*\"|\S+)|(\bsecret\s+)\S+")
+_SECRET = re.compile(
+    r"(?i)(\bpassword(?:\s+(?:\d\s+)?|=)|\bmd5keys:)(\"[^\"]*\"|'[^']*'|\S+)|(\bsecret\s+)\S+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def read_text(name: str, text: str) -> Facts:
 
 def _without_secret(line: Line) -> Line:
     """A password never reaches a fact: quotes are printed."""
-    if "assword" not in line.text and "ecret" not in line.text:
+    if not any(word in line.text for word in ("assword", "ecret", "md5keys")):
         return line
     text = _SECRET.sub(lambda m: f"{m[1] or m[3]}*****", line.text)
     return Line(line.file, line.line, text, line.node)

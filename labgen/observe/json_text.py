@@ -132,8 +132,13 @@ def _neighbors(value: Mapping[str, Any], place: _Place) -> Iterator[PeerReport]:
             info=f"BFD {bfd}" if bfd else "",
             remote_as=peer.get("remoteAs"),
             local_as=peer.get("localAs"),
+            reset_ago=_seconds(peer.get("lastResetTimerMsecs")),
             error=_error(str(peer.get("lastErrorCodeSubcode", ""))),
         )
+
+
+def _seconds(milliseconds: object) -> float | None:
+    return milliseconds / 1000 if isinstance(milliseconds, int) else None
 
 
 def _error(digits: str) -> tuple[int, int] | None:

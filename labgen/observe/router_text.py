@@ -126,7 +126,9 @@ def _neighbor_line(peer: PeerReport, line: Line) -> PeerReport:
     if (match := re.match(r"Last reset [\w:]+,\s+(?:due to )?(.*)", text)) is not None:
         sent = re.match(r"Notification \w+ \(([^)]*)\)", match[1])
         error = _ERRORS.get(sent[1]) if sent else None
-        return replace(peer, last_reset=match[1], error=error)
+        clock = re.match(r"Last reset (\d+):(\d\d):(\d\d),", text)
+        ago = sum(int(n) * 60**i for i, n in enumerate(clock.groups()[::-1])) if clock else None
+        return replace(peer, last_reset=match[1], error=error, reset_ago=ago)
     if (match := re.match(r"Local host: (\S+),", text)) is not None:
         return replace(peer, local=address(match[1]))
     if (match := re.match(r"(\d+) accepted prefixes", text)) is not None:

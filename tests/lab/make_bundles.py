@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import bundle_changes  # noqa: F401 - registers its scenarios
 import bundle_healthy  # noqa: F401 - registers its scenarios
 from bundle_net import Lab, Node, missing_tools
 from bundle_scenarios import SCENARIOS

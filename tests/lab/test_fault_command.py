@@ -46,6 +46,10 @@ def test_inject_diagnose_collect_heal(
         lambda: first_cause(project.name), lambda name: name == "wrong-remote-as", deadline=45,
         what="the diagnosis", interval=1.0,
     )  # fmt: skip
+    way = labgen("diagnose", project.name, "--prefix", "192.168.127.1", "--json")
+    assert way.returncode == 1
+    ends = [(s["from"], s["to"], s["rung"]) for s in json.loads(way.stdout)["stops"]]
+    assert ends == [("kube-node2", "bigip-1", "Established")]
     bundle = tmp_path / "bundle"
     assert labgen("collect", project.name, "--output", str(bundle)).returncode == 0
     assert first_cause("--evidence", str(bundle)) == "wrong-remote-as"

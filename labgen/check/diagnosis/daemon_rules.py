@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from labgen.check.diagnosis import bfd_rules
 from labgen.check.diagnosis.attempts import errors, on_purpose, outcome
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
-from labgen.check.diagnosis.pairs import Pair, Role, Scene, at
+from labgen.check.diagnosis.pairs import Role, Scene
+from labgen.check.diagnosis.standing import alive, is_up, lives, subject_of
 from labgen.evidence import Address
-from labgen.facts import BfdReport, Daemon, LogEvent, NeighborConfig, PeerReport, Said
-
-
-def subject_of(scene: Scene, peer: Address | None, node: str) -> str:
-    """The pair a line speaks of, by whose file it stands in."""
-    mine = [p for p in scene.pairs if peer in p.ends]
-    for pair in mine:
-        if peer is not None and str(pair.other(peer)) in (
-            node,
-            *map(str, scene.facts.addresses_of(node)),
-        ):
-            return pair.subject
-    if len(mine) == 1:
-        return mine[0].subject
-    return f"{node or 'daemon'} ↔ {peer}" if peer else node or "daemon"
+from labgen.facts import Daemon, LogEvent, PeerReport, Said
 
 
 def causes(scene: Scene) -> Iterator[Cause]:
@@ -35,45 +23,7 @@ def causes(scene: Scene) -> Iterator[Cause]:
     yield from _waiting(scene)
     yield from _next_hop_tracking(scene)
     yield from _policy(scene)
-    yield from _bfd(scene)
-
-
-def alive(scene: Scene, peer: Address | None, quote_node: str = "") -> bool:
-    """The session with this peer is up, as far as anything in the bundle tells."""
-    if peer is None:
-        return False
-    pairs = [p for p in scene.pairs if peer in p.ends]
-    known = scene.facts.addresses_of(quote_node)
-    pairs = [p for p in pairs if not known or p.other(peer) in known] or pairs
-    if not pairs:
-        return log_up(e for e in scene.facts.events if e.peer == peer)
-    return all(is_up(p) for p in pairs)
-
-
-def lives(scene: Scene, event: LogEvent) -> bool:
-    """The session that a log line speaks of came up after it, or is up."""
-    pair = scene.pair_of(event)
-    if pair is not None and (pair.conversations or pair.reports):
-        return is_up(pair)
-    same = [e for e in scene.facts.events if e.quote.file == event.quote.file]
-    return log_up(e for e in same if e.peer == event.peer and e.quote.node == event.quote.node)
-
-
-def is_up(pair: Pair) -> bool:
-    """The session is up, by the wire if it was seen there, else by its daemons."""
-    if pair.conversations:
-        return outcome(pair.conversations, pair.capture_end).alive is not None
-    if pair.reports:
-        return all(r.established for r in pair.reports)
-    return log_up(pair.events)
-
-
-def log_up(events: Iterable[LogEvent]) -> bool:
-    """The last that each log says of a session is that it came up."""
-    last = {
-        e.quote.file: e.said for e in events if e.said in (Said.UP, Said.DOWN, Said.SESSION_STARTED)
-    }
-    return bool(last) and all(said is Said.UP for said in last.values())
+    yield from bfd_rules.causes(scene)
 
 
 def _events(scene: Scene, said: Said) -> list[LogEvent]:
@@ -366,84 +316,3 @@ def _policy(scene: Scene) -> Iterator[Cause]:
             "The router says that an eBGP session has no policy: it exchanges no routes.",
             _quotes(told),
         )
-
-
-def _bfd(scene: Scene) -> Iterator[Cause]:
-    """BFD of two kinds: one end sends to 3784, the other to 4784 (RFC 5881, RFC 5883)."""
-    # Of now speak the daemons; a capture also holds what was healed since.
-    flows = [f for c in scene.facts.captures for f in c.bfd if scene.history]
-    for flow in flows:
-        back = next((f for f in flows if (f.src, f.dst) == (flow.dst, flow.src)), None)
-        if back is not None and flow.port < back.port:
-            yield decided(
-                "bfd-mismatch",
-                subject_of(scene, flow.src, str(flow.dst)),
-                Rank.ROUTES,
-                f"{flow.src} speaks single-hop BFD (udp/{flow.port}), {back.src} multihop "
-                f"(udp/{back.port}): BFD never comes up, BGP does without it.",
-                (
-                    at(flow.first, f"BFD {flow.src} > {flow.dst} udp/{flow.port}"),
-                    at(back.first, f"BFD {back.src} > {back.dst} udp/{back.port}"),
-                ),
-            )
-    yield from _bfd_reports(scene)
-    downs = _events(scene, Said.BFD_DOWN)
-    if not downs:
-        return
-    for peer in sorted({e.peer for e in downs if e.peer}, key=str):
-        story = [
-            e
-            for e in scene.facts.events
-            if e.peer == peer and e.said in (Said.BFD_DOWN, Said.BFD_UP)
-        ]
-        if story[-1].said is Said.BFD_DOWN:
-            yield decided(
-                "bfd-mismatch",
-                subject_of(scene, peer, story[-1].quote.node),
-                Rank.DAEMON_SAYS,
-                f"BFD with {peer} went down and took the BGP session with it.",
-                _quotes(downs),
-            )
-
-
-def _bfd_reports(scene: Scene) -> Iterator[Cause]:
-    """Both ends run BFD for each other, and it is not up. At one end only it harms nobody."""
-    bird = [b for b in scene.facts.bfd if b.daemon is Daemon.BIRD]
-    router = [b for b in scene.facts.bfd if b.daemon is not Daemon.BIRD]
-    for pair in scene.pairs:
-        ours = [b for b in bird if b.peer in pair.ends and _of_pair(scene, b, pair)]
-        theirs = [b for b in router if b.peer in pair.ends and _of_pair(scene, b, pair)]
-        wanted = _configured(scene, pair)
-        if not (ours or wanted) or not theirs or all(b.up for b in (*ours, *theirs)):
-            continue
-        kinds = {b.multihop for b in ours if b.multihop is not None}
-        kinds |= {b.multihop for b in theirs if b.multihop is not None}
-        why = ": one end is single-hop (udp/3784), the other multihop (udp/4784)"
-        yield decided(
-            "bfd-mismatch",
-            pair.subject,
-            Rank.ROUTES,
-            f"Both ends run BFD for each other, and it is not up{why if len(kinds) > 1 else ''}.",
-            (
-                *(str(b.quote) for b in (*ours[:2], *theirs[:2])),
-                *(str(n.quote) for n in wanted[:1]),
-            ),
-        )
-
-
-def _configured(scene: Scene, pair: Pair) -> list[NeighborConfig]:
-    """The node's own configuration asks for BFD with the other end."""
-    return [
-        n
-        for c in scene.facts.configs
-        for n in c.neighbors
-        if c.daemon is Daemon.BIRD
-        and n.bfd
-        and n.address in pair.ends
-        and (pair.other(n.address) in scene.facts.addresses_of(c.quote.node))
-    ]
-
-
-def _of_pair(scene: Scene, report: BfdReport, pair: Pair) -> bool:
-    known = scene.facts.addresses_of(report.quote.node)
-    return not known or pair.other(report.peer) in known

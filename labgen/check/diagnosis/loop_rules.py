@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labgen.bgp.attributes import ClusterList, PathAttributes
-from labgen.check.diagnosis.daemon_rules import is_up, subject_of
 from labgen.check.diagnosis.model import Cause, Rank, decided
 from labgen.check.diagnosis.pairs import Role, Scene, at
+from labgen.check.diagnosis.standing import is_up, subject_of
 from labgen.check.diagnosis.ups import Up, has_otherwise
 from labgen.evidence import Address
 from labgen.facts import Daemon, Said

@@ -27,8 +27,9 @@ class Rank(IntEnum):
     UNANSWERED = 7
     QUIET = 8
     ROUTES = 9  # the session is up, and routes or traffic are wrong
-    MASKED = 10  # a fault that does no harm at the moment
-    CONSEQUENCE = 11  # what another cause brings about
+    PAST = 10  # ended a session before the one that is up now
+    MASKED = 11  # a fault that does no harm at the moment
+    CONSEQUENCE = 12  # what another cause brings about
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def in_order(causes: list[Cause]) -> tuple[Cause, ...]:
     settled = {
         c.subject
         for c in merged.values()
-        if c.confidence is Confidence.DECIDED and c.rank < Rank.MASKED
+        if c.confidence is Confidence.DECIDED and c.rank < Rank.PAST
     }
     return tuple(
         sorted(
@@ -139,6 +140,7 @@ def _placed(cause: Cause, causes: dict[tuple[str, str], Cause]) -> Cause:
     return cause
 
 
-def _key(cause: Cause) -> tuple[bool, bool, int]:
-    """A masked fault never stands before one that does harm, nor a possible before a decided."""
-    return (cause.rank >= Rank.MASKED, cause.confidence is Confidence.POSSIBLE, cause.rank)
+def _key(cause: Cause) -> tuple[int, bool, int]:
+    """What does harm now, what did, what may; and no possible cause before a decided one."""
+    when = (cause.rank >= Rank.PAST) + (cause.rank >= Rank.MASKED)
+    return (when, cause.confidence is Confidence.POSSIBLE, cause.rank)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from labgen.check.diagnosis.daemon_rules import subject_of
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Role, Scene, at
+from labgen.check.diagnosis.standing import subject_of
 from labgen.check.diagnosis.ups import Up, has_otherwise
 from labgen.evidence import Address, Network
 from labgen.facts import Daemon, Said

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labgen.check.diagnosis.attempts import end_of, outcome
-from labgen.check.diagnosis.daemon_rules import is_up, lives, subject_of
 from labgen.check.diagnosis.model import Cause, Confidence, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Role, Scene
+from labgen.check.diagnosis.standing import is_up, lives, subject_of
 from labgen.evidence import Address
 from labgen.facts import Daemon, LogEvent, PeerReport, Said
 
@@ -36,6 +36,7 @@ _BY_SAID = {
     Said.HOLD_EXPIRED: "hold-timer-expired",
     Said.MAXIMUM_PREFIX: "maximum-prefix",
 }
+_SETTLED_SECONDS = 10  # a session that was cleared by hand is up again by then
 _SAYS_NOTHING = {
     Said.STARTED,
     Said.SESSION_STARTED,
@@ -214,9 +215,14 @@ def _silent(
 
 def _unexplained(scene: Scene, report: PeerReport) -> bool:
     """A router's peer that is down for no reason it knows of: neither waiting nor stale."""
-    same = [r for r in scene.facts.peers if r.address == report.address]
-    told = ("Waiting for NHT", "User reset")
-    explained = any(r.peer_state or r.last_reset in told for r in same)
+    routers = [r for r in scene.facts.peers if not r.daemon.is_calico]
+    same = [r for r in routers if r.address == report.address]
+    explained = any(
+        r.peer_state
+        or r.last_reset == "Waiting for NHT"
+        or (r.last_reset == "User reset" and (r.reset_ago or 0) < _SETTLED_SECONDS)
+        for r in same
+    )
     logged = any(
         e.peer == report.address and e.said not in _SAYS_NOTHING for e in scene.facts.events
     )

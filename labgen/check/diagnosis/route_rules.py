@@ -7,9 +7,9 @@ from ipaddress import ip_network
 
 from labgen.check.diagnosis import loop_rules, passing_rules
 from labgen.check.diagnosis.attempts import outcome
-from labgen.check.diagnosis.daemon_rules import subject_of
 from labgen.check.diagnosis.model import Cause, Rank, decided, possible
 from labgen.check.diagnosis.pairs import Pair, Scene, at
+from labgen.check.diagnosis.standing import subject_of
 from labgen.check.diagnosis.ups import Up
 from labgen.evidence import Address
 from labgen.facts import Daemon

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labgen.check.diagnosis.daemon_rules import is_up, subject_of
-from labgen.check.diagnosis.dial_rules import port_evidence
 from labgen.check.diagnosis.model import Cause, Rank, decided
 from labgen.check.diagnosis.pairs import Pair, Role, Scene
+from labgen.check.diagnosis.refusal_rules import port_evidence
+from labgen.check.diagnosis.standing import is_up, subject_of
 from labgen.evidence import Address
 from labgen.facts import Daemon, NeighborConfig, PeerReport, SpeakerConfig
 
 _LARGE = 576  # octets: above what OPEN and KEEPALIVE need
 _BACKOFFS = 2
 _TWO_OCTETS = 65535
+_CLOSED = ("Socket: Connection reset by peer", "Socket: Connection closed")
 
 
 def causes(scene: Scene, found: list[Cause]) -> Iterator[Cause]:
@@ -123,7 +124,7 @@ def _unknown_neighbor(scene: Scene, pair: Pair) -> Iterator[Cause]:
     if sides is None:
         return
     node, router = sides
-    reset = [r for r in pair.reports if r.daemon.is_calico and "Connection reset" in r.info]
+    reset = [r for r in pair.reports if r.daemon.is_calico and r.info in _CLOSED]
     configs = [c for c in _of(scene, router, Daemon.FRR) if c.neighbors]
     if reset and configs and all(n.address != node for c in configs for n in c.neighbors):
         known = ", ".join(str(n.address) for n in configs[0].neighbors)

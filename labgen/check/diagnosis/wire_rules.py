@@ -8,6 +8,7 @@ connections at start are ordinary (RFC 4271 section 6.8).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from labgen.bgp.capabilities import FourOctetAs, GracefulRestart
 from labgen.bgp.conversation import Conversation, FlowFacts, WireMessage
@@ -30,7 +31,8 @@ def causes(scene: Scene, pair: Pair) -> Iterator[Cause]:
         hole = list(_black_hole(pair, (result.alive,)))
         yield from hole or stall_rules.fading(scene, pair, result.alive)
         if scene.history:
-            yield from _flaps(scene, pair, result)
+            past = _flaps(scene, pair, result)
+            yield from (replace(c, rank=max(c.rank, Rank.PAST)) for c in past)
         return
     yield from _notifications(scene, pair, result.current())
     yield from _died(scene, pair, result)

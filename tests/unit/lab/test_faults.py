@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from labgen.check.diagnosis.faults import GALLERY
 from labgen.errors import InputError, LabError
+from labgen.lab import collect, injected
 from labgen.lab.fault_steps import (
     BIRD_CONFIG,
     BIRD_SOCKET,
@@ -186,9 +188,38 @@ def test_the_catalogue_is_the_gallery() -> None:
     assert plan_of("g4", TARGET) == plan_of("wrong-remote-as", TARGET)
 
 
-def test_an_unknown_fault_names_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"no fault is called G30.*tcp-179-filtered"):
+def test_an_unknown_fault_says_where_the_names_are() -> None:
+    with pytest.raises(InputError, match=r"no fault is called G30.*labgen fault list"):
         plan_of("G30", TARGET)
+    with pytest.raises(InputError, match=r"did you mean md5-mismatch"):
+        plan_of("md5-missmatch", TARGET)
+
+
+def test_a_destroyed_lab_has_no_faults(tmp_path: Path) -> None:
+    target = tmp_path / "faults" / "wrong-remote-as.json"
+    target.parent.mkdir()
+    target.write_text(Injection("wrong-remote-as").to_json())
+    assert [i.name for i in injected.injected(tmp_path)] == ["wrong-remote-as"]
+    injected.forget(tmp_path)
+    assert injected.injected(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " neighbor 10.1.20.20 password s3cret",
+        " neighbor 10.1.20.20 password 7 s3cret",
+        '  password "s3cret s3cret";',
+        "  password 's3cret';",
+        "root@node:~# calicoctl --password=s3cret",
+        "s3cretState   Recv-Q Send-Q  Local Address:Port",
+        "\t md5keys:10.1.20.20/32=s3cret bbr wscale:10,10",
+    ],
+)
+def test_a_collected_text_has_no_password(line: str) -> None:
+    (text,) = collect.logs(["node"], lambda _: [line]).values()
+    assert "s3cret" not in text
+    assert "*****" in text
 
 
 @pytest.mark.parametrize("name", names())
