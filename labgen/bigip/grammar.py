@@ -129,6 +129,7 @@ TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
     ),
     "peer": (_is_peer, "a neighbor's address or a peer group's name"),
     "group": (lambda text: not _is_address(text), "a peer group's name"),
+    "metric-change": (_matches(r"[+-]\d{1,10}"), "a change such as +5"),
     "asn": (_is_asn, f"an AS number (1-{MAX_ASN})"),
     "communities": (_matches(_COMMUNITY), "communities such as 64512:100"),
     "asns": (_is_asn, "AS numbers"),

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from labgen.bigip import terminal
 from labgen.errors import InputError, InputErrors, Mark
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def lines(text: str, path: str) -> list[tuple[Node, ...]]:
     Raises InputErrors for braces and quotes that do not close.
     """
     reading = _Reading()
-    for number, raw in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, copied in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        raw = terminal.shown(copied)
         prompt = None if reading.inside else _PROMPT.match(raw)
         start = prompt.end() if prompt else 0
         if raw[start:].lstrip().startswith("#"):
