@@ -209,6 +209,22 @@ def match(pattern: str, line: tuple[Word, ...], *, negated: bool = False) -> Mat
     return Miss(furthest, " or ".join(expected))
 
 
+END = "<cr>"
+
+
+def following(pattern: str, line: tuple[Word, ...]) -> tuple[str, ...]:
+    """What may come after the words of a line; `END` where the command may end there."""
+    misses: list[Miss] = []
+    ends = [
+        state
+        for state, done in _walk(compile_pattern(pattern), _State(0), line, False, misses)
+        if done and state.at == len(line)
+    ]
+    expected = [miss.expected for miss in misses if miss.at == len(line)]
+    words = [word.strip("`") for text in expected for word in text.split(" or ")]
+    return tuple(dict.fromkeys([*words, *([END] if ends else [])]))
+
+
 def _walk(
     parts: tuple[Part, ...],
     state: _State,

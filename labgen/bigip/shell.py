@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from labgen.bigip import exec_commands, running, running_config, zebos
+from labgen.bigip import exec_commands, imish_help, running, running_config, zebos
 from labgen.bigip.delta import delta
 from labgen.bigip.exec_commands import NotUnderstood, Views
 from labgen.bigip.rules import Context, Severity, Verdict
@@ -85,6 +85,8 @@ class Shell:
         words = zebos.split(command)
         if not words or words[0].text.startswith("!"):
             return ""
+        if words[-1].text.endswith("?") and " description " not in text:
+            return self._help(text, words, indent)
         try:
             printed = self._session(words) if not self._configuring else self._configure(words)
         except NotUnderstood as miss:
@@ -96,6 +98,11 @@ class Shell:
         except LabgenError as error:
             return _complaint(error)
         return _filtered(printed, rest.split()) if pipe else printed
+
+    def _help(self, text: str, words: tuple[Word, ...], indent: int) -> str:
+        scope = self._scope if self._configuring else None
+        found = imish_help.shown(words, scope, _SESSION_WORDS)
+        return found or _refusal(text, NotUnderstood(words[-1].column), indent)
 
     def _session(self, words: tuple[Word, ...]) -> str:
         """EXEC: the words of a session first, then what asks FRR."""
