@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from labgen.bigip import as3, lockdown, ltm, tmsh, tmsh_tree
@@ -36,6 +36,7 @@ class SelfIps:
     virtual_addresses: tuple[Address, ...] = ()
     local_traffic: ltm.LocalTraffic = ltm.LocalTraffic()  # noqa: RUF009 - it is frozen
     text: str = ""
+    tree: tmsh_tree.Tree = field(default_factory=tmsh_tree.Tree)
 
 
 def from_spec(
@@ -89,8 +90,9 @@ def with_traffic(
         found,
         virtual_addresses=tuple(v.address for v in traffic.virtual_addresses if v.advertised),
         local_traffic=traffic,
-        notes=(*found.notes, *traffic.notes, *declared.notes),
+        notes=(*found.notes, *declared.notes),
         text=tree.text(),
+        tree=tree,
     )
 
 
