@@ -223,7 +223,7 @@ def test_changes_go_through_the_same_reading(shell: Tmsh, system: Recorded) -> N
     assert now["pools"]["web"]["weighted"]
     assert (now["virtuals"][0]["pool"], now["virtuals"][0]["enabled"]) == ("p", False)
     assert now["addresses"]["10.99.99.100"]["advertisement"] == "selective"
-    assert now["snat"] == {"4": "10.1.20.7"}
+    assert now["snat"] == [{"interface": "eth1", "address": "10.1.20.7"}]
     shell.line("modify ltm virtual vs_web enabled pool web")
     shell.line("delete ltm pool p")
     assert "p" not in system.served[-1]["pools"]
