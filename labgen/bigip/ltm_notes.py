@@ -87,7 +87,7 @@ _PLAIN_PROFILES = {"tcp", "udp", "fastL4", "f5-tcp-lan", "f5-tcp-wan", "f5-tcp-p
 _MODES = {"round-robin", "ratio-member"}
 _FORWARDING = ("ip-forward", "l2-forward", "reject", "internal")
 _PROTOCOLS = {"tcp", "udp", "6", "17"}
-_MONITORS = {"tcp", "tcp-half-open", "http", "https", "icmp", "gateway-icmp"}
+MONITORS = {"tcp", "tcp-half-open", "http", "https", "icmp", "gateway-icmp"}
 
 
 def translation(item: Item) -> str:
@@ -138,7 +138,7 @@ def _of_item(item: Item, served: set[str]) -> Iterator[tuple[Mark, str]]:
     if kind == "virtual" and item.name not in served:
         yield item.mark, f"{what} is not served: {unserved_virtual(item)}"
         return
-    if kind == "monitor" and item.component.split()[2] not in _MONITORS:
+    if kind == "monitor" and item.component.split()[2] not in MONITORS:
         yield item.mark, f"{what} is not served: its pools' members count as up without it"
         return
     for entry in item.body:
