@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from labgen.bigip import ltm
 from labgen.errors import InputErrors
+from labgen.lab.project import open_project
+
+ROOT = Path(__file__).parents[3]
 
 LISTED = """\
 ltm virtual-address 10.99.99.100 {
@@ -220,3 +225,14 @@ def test_members_of_the_other_ip_version_get_nothing_and_a_note_says_so() -> Non
         "t.tmsh:1:1: `ltm virtual vs`: 192.168.1.2:8080 of pool web gets nothing: "
         "no IPv4/IPv6 translation"
     )
+
+
+def test_an_ipv6_virtual_on_a_self_ips_network_is_told(tmp_path: Path) -> None:
+    lab = tmp_path / "vip"
+    shutil.copytree(ROOT / "tests" / "lab" / "bigip" / "vip", lab)
+    assert open_project(lab / "lab.yaml").design.notes == ()
+    services = lab / "services.json"
+    services.write_text(services.read_text().replace("fd99::100", "fd20::100"))
+    (note,) = open_project(lab / "lab.yaml").design.notes
+    assert note.startswith(f"{services}:")
+    assert "answers no neighbor discovery" in note
