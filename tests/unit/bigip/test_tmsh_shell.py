@@ -279,7 +279,7 @@ def test_save_and_load(shell: Tmsh, system: Recorded) -> None:
         ("modify ltm pool web members add { 10.0.0.1:80", "Syntax Error: `{` is not closed"),
         ("modify net self internal-self allow-service add { tcp }",
          "Data Input Error: `tcp` is not PROTOCOL:PORT"),
-        ("create ltm pool", "Syntax Error: incomplete command"),
+        ("create ltm pool", "Syntax Error: an `ltm` object without a name"),
         ("modify net self internal-float address 10.1.20.9/24",
          "floating self-IPs are changed in the lab's own files"),
         ("create net vlan v interfaces add { 1.9 }",
