@@ -106,7 +106,7 @@ class Shell:
 
     def _session(self, words: tuple[Word, ...]) -> str:
         """EXEC: the words of a session first, then what asks FRR."""
-        name = _session_word(words)
+        name = _session_word(words, configuring=False)
         if name in {"exit", "quit", "logout"}:
             self.closed = True
         elif name in {"enable", "disable"}:
@@ -140,7 +140,7 @@ class Shell:
 
     def _configure(self, words: tuple[Word, ...]) -> str:
         """Configuration mode: `end`, `exit`, `do …`, or a statement."""
-        name = _session_word(words)
+        name = _session_word(words, configuring=True)
         if name == "end":
             self._configuring, self._scope = False, ()
             return ""
@@ -199,20 +199,33 @@ _SESSION_WORDS = (
 )  # fmt: skip
 
 
-def _session_word(words: tuple[Word, ...]) -> str:
-    """The session command that the words abbreviate, or the empty text."""
+_CONFIGURING = {"end", "exit-address-family"}  # no words of EXEC mode: `en` is `enable` there
+
+
+def _session_word(words: tuple[Word, ...], *, configuring: bool) -> str:
+    """The session command that the words abbreviate, or the empty text.
+
+    Raises NotUnderstood for one that is not complete.
+    """
     typed = [word.text.lower() for word in words]
     if typed[0] == "terminal"[: len(typed[0])] and len(typed[0]) > 2:
         return "terminal"
-    fits = [
+    begun = [
         name
         for name in _SESSION_WORDS
-        if len(name.split()) == len(typed)
-        and all(full.startswith(short) for full, short in zip(name.split(), typed, strict=True))
+        if len(name.split()) >= len(typed)
+        and all(full.startswith(short) for full, short in zip(name.split(), typed, strict=False))
     ]
+    fits = [name for name in begun if len(name.split()) == len(typed)]
     exact = [name for name in fits if name.split() == typed]
+    if not configuring and len(fits) > 1:
+        fits = [name for name in fits if name not in _CONFIGURING]
     if exact or len(fits) == 1:
         return (exact or fits)[0]
+    if fits == ["exit", "exit-address-family"]:
+        return "exit"
+    if not configuring and not fits and begun and all(n.startswith("configure") for n in begun):
+        raise NotUnderstood(None)
     return ""
 
 

@@ -419,3 +419,16 @@ def test_a_question_mark_lists_what_may_come(
 
 def test_a_question_that_nothing_answers(lab: Lab) -> None:
     assert lab.type("show nonsense ?").endswith("% Invalid input detected at '^' marker.\n\n")
+
+
+def test_a_session_in_its_shortest_words(lab: Lab) -> None:
+    shell = Shell(Host("host"), lab.frr, lab.store)
+    for typed, prompt in (
+        ("en", "host[0]#"), ("conf t", "host[0](config)#"),
+        ("rou bgp 64512", "host[0](config-router)#"), ("ex", "host[0](config)#"),
+        ("end", "host[0]#"),
+    ):  # fmt: skip
+        assert shell.line(typed) == ""
+        assert shell.prompt == prompt
+    assert shell.line("conf") == "% Incomplete command.\n\n"
+    assert shell.line("wr") == "Building configuration...\n[OK]\n"
