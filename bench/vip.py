@@ -2,8 +2,8 @@
 
 Both run the same traffic on the same containers and links of bench/vip/lab.yaml. One is what
 `labgen deploy` makes; the other are bare containers whose addresses, routes and DNAT rules are
-typed here. Alternating, medians of one run. Then members fail under load: one whose process ends,
-and one that falls silent.
+typed here. Alternating; medians, and the median of the pairs' ratios, of one run. Then members fail
+under load: one whose process ends, and one that falls silent.
 
     python bench/vip.py [ROUNDS]
 """
@@ -195,7 +195,7 @@ def report(hand: list[Rates], lab: list[Rates]) -> bool:
     good = True
     for what, unit, scale in (("bulk", "MB/s", 1e6), ("requests", "/s", 1.0)):
         a, b = ([getattr(r, what) / scale for r in rates] for rates in (hand, lab))
-        ratio = statistics.median(b) / statistics.median(a)
+        ratio = statistics.median(y / x for x, y in zip(a, b, strict=True))  # of each pair
         print(f"  {what:<9} by hand {statistics.median(a):8.1f} {unit:<5} "
               f"labgen {statistics.median(b):8.1f} {unit:<5} ratio {ratio:4.2f}   "
               f"at least {FLOOR}")  # fmt: skip

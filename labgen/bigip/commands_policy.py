@@ -113,6 +113,7 @@ _SETS = (
     "ip next-hop {address:ip4}",
     "ip next-hop {peer:peer-address}",
     "local-preference {preference:0-4294967295}",
+    "metric {metric:metric-change}",
     "metric {metric:0-4294967295}",
     "origin {origin:igp|egp|incomplete}",
     "originator-id {address:ip4}",

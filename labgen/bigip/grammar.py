@@ -129,6 +129,7 @@ TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
     ),
     "peer": (_is_peer, "a neighbor's address or a peer group's name"),
     "group": (lambda text: not _is_address(text), "a peer group's name"),
+    "metric-change": (_matches(r"[+-]\d{1,10}"), "a change such as +5"),
     "asn": (_is_asn, f"an AS number (1-{MAX_ASN})"),
     "communities": (_matches(_COMMUNITY), "communities such as 64512:100"),
     "asns": (_is_asn, "AS numbers"),
@@ -206,6 +207,22 @@ def match(pattern: str, line: tuple[Word, ...], *, negated: bool = False) -> Mat
     furthest = max(miss.at for miss in misses)
     expected = dict.fromkeys(miss.expected for miss in misses if miss.at == furthest)
     return Miss(furthest, " or ".join(expected))
+
+
+END = "<cr>"
+
+
+def following(pattern: str, line: tuple[Word, ...]) -> tuple[str, ...]:
+    """What may come after the words of a line; `END` where the command may end there."""
+    misses: list[Miss] = []
+    ends = [
+        state
+        for state, done in _walk(compile_pattern(pattern), _State(0), line, False, misses)
+        if done and state.at == len(line)
+    ]
+    expected = [miss.expected for miss in misses if miss.at == len(line)]
+    words = [word.strip("`") for text in expected for word in text.split(" or ")]
+    return tuple(dict.fromkeys([*words, *([END] if ends else [])]))
 
 
 def _walk(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 _SPACE = re.compile(r"[ \t\r\n]*")
-_PLAIN = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null")
+_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
 _DECODER = json.JSONDecoder()
 _DEPTH = 64  # of a declaration that somebody wrote
 

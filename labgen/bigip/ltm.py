@@ -236,7 +236,7 @@ def _pool(
 ) -> Pool:
     listed = item.get("members")
     found = () if listed is None else listed.body or ()
-    members = tuple(_member(entry, nodes) for entry in found)
+    members = tuple(_member(e, nodes) for e in found if not ltm_notes.unserved_member(e))
     names, needed = _monitor_rule(item)
     for name in names:
         if name not in monitors and name not in stated:

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from labgen.bigip.model import Address
 
 
-def document(traffic: LocalTraffic, floating: Sequence[Address] = ()) -> str:
-    """One JSON object; addresses are texts, times seconds. `floating`: the unit's, for SNAT."""
-    snat = {str(a.version): str(a) for a in reversed(floating)}
+def document(traffic: LocalTraffic, floating: Sequence[tuple[str, Address]] = ()) -> str:
+    """One JSON object; addresses are texts, times seconds.
+
+    `floating`: the unit's floating self-IPs with their Linux interfaces, which SNAT prefers.
+    """
+    snat = [{"interface": i, "address": str(a)} for i, a in floating]
     served = {v.address for v in traffic.virtuals}
     value = {
         "pools": {

@@ -87,7 +87,7 @@ _PLAIN_PROFILES = {"tcp", "udp", "fastL4", "f5-tcp-lan", "f5-tcp-wan", "f5-tcp-p
 _MODES = {"round-robin", "ratio-member"}
 _FORWARDING = ("ip-forward", "l2-forward", "reject", "internal")
 _PROTOCOLS = {"tcp", "udp", "6", "17"}
-_MONITORS = {"tcp", "tcp-half-open", "http", "https", "icmp", "gateway-icmp"}
+MONITORS = {"tcp", "tcp-half-open", "http", "https", "icmp", "gateway-icmp"}
 
 
 def translation(item: Item) -> str:
@@ -115,6 +115,15 @@ def unserved_virtual(item: Item) -> str:
     return ""
 
 
+def unserved_member(entry: Entry) -> str:
+    """Why a pool member is not served at all; empty when it is."""
+    if any(inner.name == "fqdn" for inner in entry.body or ()):
+        return "its address is a name to resolve, and a lab has no DNS"
+    if entry.name.endswith((":0", ":any", ".any", ":*")):
+        return "a member for every port is not served"
+    return ""
+
+
 def _mask(item: Item) -> str:
     mask = item.get("mask")
     return "" if mask is None or mask.word in _DEFAULTS["mask"] else mask.word
@@ -138,7 +147,7 @@ def _of_item(item: Item, served: set[str]) -> Iterator[tuple[Mark, str]]:
     if kind == "virtual" and item.name not in served:
         yield item.mark, f"{what} is not served: {unserved_virtual(item)}"
         return
-    if kind == "monitor" and item.component.split()[2] not in _MONITORS:
+    if kind == "monitor" and item.component.split()[2] not in MONITORS:
         yield item.mark, f"{what} is not served: its pools' members count as up without it"
         return
     for entry in item.body:
@@ -151,21 +160,26 @@ def _of_item(item: Item, served: set[str]) -> Iterator[tuple[Mark, str]]:
 
 def _of_entry(kind: str, what: str, entry: Entry) -> Iterator[tuple[Mark, str]]:
     if entry.name == "load-balancing-mode" and entry.word not in _MODES:
-        yield (
-            entry.mark,
-            (
-                f"{what}: `{entry.name} {entry.word}` is served as round-robin: nftables chooses "
-                "without looking at members' connections or speed"
-            ),
-        )
+        mode = f"{what}: `{entry.name} {entry.word}` is served as round-robin: nftables chooses"
+        yield entry.mark, f"{mode} without looking at members' connections or speed"
     if entry.name == "members":
         for member in entry.body or ():
-            for inner in member.body or ():
-                if inner.name not in {"ratio", "session", "state"}:
-                    yield from _of_entry("member", f"{what}, {member.name}", inner)
+            yield from _of_member(f"{what}, {member.name}", member)
+    elif entry.name not in _SERVED.get(kind, ()) and entry.name not in _QUIET:
+        yield from _of_property(what, entry)
+
+
+def _of_member(what: str, member: Entry) -> Iterator[tuple[Mark, str]]:
+    why = unserved_member(member)
+    if why:
+        yield member.mark, f"{what}: {why}"
         return
-    if entry.name in _SERVED.get(kind, ()) or entry.name in _QUIET:
-        return
+    for inner in member.body or ():
+        if inner.name not in {"ratio", "session", "state"}:
+            yield from _of_entry("member", what, inner)
+
+
+def _of_property(what: str, entry: Entry) -> Iterator[tuple[Mark, str]]:
     if entry.name == "profiles":
         names = [bare(n) for n in entry.names if bare(n) not in {*_PLAIN_PROFILES, "none"}]
         if names:

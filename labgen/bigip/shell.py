@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from labgen.bigip import exec_commands, running, running_config, zebos
+from labgen.bigip import exec_commands, imish_help, running, running_config, zebos
 from labgen.bigip.delta import delta
 from labgen.bigip.exec_commands import NotUnderstood, Views
 from labgen.bigip.rules import Context, Severity, Verdict
@@ -85,6 +85,8 @@ class Shell:
         words = zebos.split(command)
         if not words or words[0].text.startswith("!"):
             return ""
+        if words[-1].text.endswith("?") and " description " not in text:
+            return self._help(text, words, indent)
         try:
             printed = self._session(words) if not self._configuring else self._configure(words)
         except NotUnderstood as miss:
@@ -97,9 +99,14 @@ class Shell:
             return _complaint(error)
         return _filtered(printed, rest.split()) if pipe else printed
 
+    def _help(self, text: str, words: tuple[Word, ...], indent: int) -> str:
+        scope = self._scope if self._configuring else None
+        found = imish_help.shown(words, scope, _SESSION_WORDS)
+        return found or _refusal(text, NotUnderstood(words[-1].column), indent)
+
     def _session(self, words: tuple[Word, ...]) -> str:
         """EXEC: the words of a session first, then what asks FRR."""
-        name = _session_word(words)
+        name = _session_word(words, configuring=False)
         if name in {"exit", "quit", "logout"}:
             self.closed = True
         elif name in {"enable", "disable"}:
@@ -133,7 +140,7 @@ class Shell:
 
     def _configure(self, words: tuple[Word, ...]) -> str:
         """Configuration mode: `end`, `exit`, `do …`, or a statement."""
-        name = _session_word(words)
+        name = _session_word(words, configuring=True)
         if name == "end":
             self._configuring, self._scope = False, ()
             return ""
@@ -192,20 +199,33 @@ _SESSION_WORDS = (
 )  # fmt: skip
 
 
-def _session_word(words: tuple[Word, ...]) -> str:
-    """The session command that the words abbreviate, or the empty text."""
+_CONFIGURING = {"end", "exit-address-family"}  # no words of EXEC mode: `en` is `enable` there
+
+
+def _session_word(words: tuple[Word, ...], *, configuring: bool) -> str:
+    """The session command that the words abbreviate, or the empty text.
+
+    Raises NotUnderstood for one that is not complete.
+    """
     typed = [word.text.lower() for word in words]
     if typed[0] == "terminal"[: len(typed[0])] and len(typed[0]) > 2:
         return "terminal"
-    fits = [
+    begun = [
         name
         for name in _SESSION_WORDS
-        if len(name.split()) == len(typed)
-        and all(full.startswith(short) for full, short in zip(name.split(), typed, strict=True))
+        if len(name.split()) >= len(typed)
+        and all(full.startswith(short) for full, short in zip(name.split(), typed, strict=False))
     ]
+    fits = [name for name in begun if len(name.split()) == len(typed)]
     exact = [name for name in fits if name.split() == typed]
+    if not configuring and len(fits) > 1:
+        fits = [name for name in fits if name not in _CONFIGURING]
     if exact or len(fits) == 1:
         return (exact or fits)[0]
+    if fits == ["exit", "exit-address-family"]:
+        return "exit"
+    if not configuring and not fits and begun and all(n.startswith("configure") for n in begun):
+        raise NotUnderstood(None)
     return ""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from labgen import yaml_source
 from labgen.bigip import tmsh, zebos
+from labgen.bigip.objects import Objects, is_tmsh, of_as3, of_tmsh
 from labgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ def read_tmsh(path: Path, *, shown: str | None = None) -> tmsh.TmshConfig:
     """Read and parse `tmsh list net …` output or a tmsh script. Raises InputError, InputErrors."""
     name = shown or str(path)
     return tmsh.parse(_text(path, name), name)
+
+
+def objects(path: Path, *, shown: str | None = None) -> Objects | None:
+    """tmsh text or an AS3 declaration (`.json`), object by object; None for anything else.
+
+    Raises InputError (missing, unreadable).
+    """
+    name = shown or str(path)
+    suffix = path.suffix.lower()
+    if suffix in _YAML_SUFFIXES:
+        return None
+    text = _text(path, name)
+    if suffix == ".json":
+        return of_as3(text, name)
+    return of_tmsh(text, name) if is_tmsh(text) else None
 
 
 def _text(path: Path, name: str) -> str:

@@ -283,12 +283,17 @@ class Tmsh:
             raise Refused(text) from None
         except InputError as error:
             raise Refused(f"Data Input Error: {_plain(error)}") from None
-        floating = _floating(after)
-        if floating != _floating(before):
+        floating = self._floating(after)
+        if floating != self._floating(before):
             raise Refused("floating self-IPs are changed in the lab's own files")
         self.system.network(was, now)
         self.system.serve(ltm_document.document(traffic, floating))
         self.system.save_text(after.text())
+
+    def _floating(self, tree: Tree) -> list[tuple[str, Address]]:
+        """Floating self-IPs with their Linux interfaces."""
+        found = [own for own in tmsh.parse(tree.text(), "bigip.conf").self_ips if own.floating]
+        return [(self.vlans[own.vlan], own.address) for own in found if own.vlan in self.vlans]
 
     def _network(self, tree: Tree) -> Network:
         config = tmsh.parse(tree.text(), "bigip.conf")
@@ -310,11 +315,6 @@ class Tmsh:
 
 def _title(component: str) -> str:
     return _TITLES.get(component) or component.rpartition(" ")[2]
-
-
-def _floating(tree: Tree) -> list[Address]:
-    config = tmsh.parse(tree.text(), "bigip.conf")
-    return [own.address for own in config.self_ips if own.floating]
 
 
 def _plain(error: Exception) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from labgen.bigip import terminal
 from labgen.errors import InputError, InputErrors, Mark
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ _PROMPT = re.compile(
     r"\s*(?:\[[^\]\s]*@[^\]]*\]\s\S+\s\#|[\w.-]+@\([^)]*\)(?:\([^)]*\))*\(tmos\)\#)[ \t]*"
 )
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]|[^\s{}"]+|"')
+_RULE = re.compile(r"\s*(?:tmsh\s+)?(?:create\s+)?ltm\s+rule\s+\S+\s*\{")
+_COMMAND = re.compile(r"""\s*tmsh\s+-c\s+(['"])(.*)\1\s*""")
 _EDITS = {"add", "delete", "replace-all-with"}
 # properties without a value; in one-line output nothing else tells them from the others
 _FLAGS = {"blackhole", "vlans-enabled", "vlans-disabled", "dhcp-enabled"}
@@ -54,17 +57,40 @@ def lines(text: str, path: str) -> list[tuple[Node, ...]]:
     Raises InputErrors for braces and quotes that do not close.
     """
     reading = _Reading()
-    for number, raw in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    rule = Mark(path, 1, 1)
+    depth = 0  # braces open inside an iRule, whose text is Tcl
+    for number, copied in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        raw = terminal.shown(copied)
+        if depth:
+            depth = max(0, depth + _braces(raw))
+            continue
         prompt = None if reading.inside else _PROMPT.match(raw)
         start = prompt.end() if prompt else 0
         if raw[start:].lstrip().startswith("#"):
             continue
+        tcl = None if reading.inside else _RULE.match(raw, start)
+        if tcl is not None:
+            depth, rule = max(0, _braces(raw)), Mark(path, number, tcl.start() + 1)
+            raw = f"{tcl[0]} }}"
+        command = None if reading.inside else _COMMAND.fullmatch(raw, start)
+        if command is not None:
+            start, raw = command.start(2), raw[: command.end(2)]
         continued = raw.endswith("\\")  # a shell script's line that goes on
         for found in _PIECE.finditer(raw[:-1] if continued else raw, start):
             reading.take(found[0], Mark(path, number, found.start() + 1))
         if not continued:
             reading.end_line()
+    if depth:
+        raise InputErrors(
+            [InputError("the iRule is not closed", mark=rule, hint="is the text cut off?")]
+        )
     return reading.end()
+
+
+def _braces(text: str) -> int:
+    """How many braces a line of Tcl leaves open; it counts them in quotes as well."""
+    plain = re.sub(r"\\.", "", text)
+    return plain.count("{") - plain.count("}")
 
 
 class _Reading:

@@ -122,6 +122,9 @@ def understood(line: Sequence[Node]) -> Command | None:
     if verb in SILENT or (verb == "list" and not any(isinstance(n, Block) for n in nodes)):
         return None
     item = item_of(nodes)
+    if item is None and isinstance(nodes[0], Word) and nodes[0].text == "ltm":
+        raise InputError("an `ltm` object without a name", mark=nodes[0].mark,
+                         hint="is the text cut off?")  # fmt: skip
     return Command(verb, item) if item is not None else None
 
 

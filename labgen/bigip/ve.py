@@ -7,18 +7,23 @@ on the route domain (K16122), then ZebOS.conf, which tmrouted reads when it star
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labgen.bigip import running, running_config
+from labgen.bigip.tmsh_tree import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from labgen.bigip.tmsh import Route, SelfIp
+    from labgen.bigip.tmsh_tree import Tree
     from labgen.bigip.zebos import Config
 
 ZEBOS_CONF = "/config/zebos/rd0/ZebOS.conf"
+LTM_CONF = "/var/tmp/labgen-ltm.conf"  # noqa: S108 - on the BIG-IP, whose root runs the script
 _END = "END_OF_ZEBOS_CONF"
+_END_LTM = "END_OF_LTM_CONF"
 
 
 def startup(
@@ -26,8 +31,10 @@ def startup(
     self_ips: Sequence[SelfIp],
     routes: Iterable[Route],
     config: Config,
+    objects: Tree | None = None,
 ) -> str:
-    """The script. `vlans` maps a VLAN's name to its TMOS interface and its MTU in octets.
+    """The script. `vlans` maps a VLAN's name to its TMOS interface and its MTU in octets;
+    `objects` has the local traffic.
 
     It holds the BGP passwords in clear, as a ZebOS.conf does.
     """
@@ -40,6 +47,7 @@ def startup(
         *(_vlan(name, label, mtu) for name, (label, mtu) in vlans.items()),
         *(_self_ip(s) for s in self_ips),
         *(_route(r) for r in routes if r.route_domain == 0),
+        *(_local_traffic(objects) if objects is not None else ()),
         f"tmsh modify net route-domain 0 routing-protocol add {{ BGP{' BFD' if bfd else ''} }}",
         f"umask 077; cat > {ZEBOS_CONF} <<'{_END}'",
         running_config.show(standing, interfaces=vlans).rstrip("\n"),
@@ -49,6 +57,41 @@ def startup(
         "",
     ]
     return "\n".join(lines)
+
+
+def left_out(objects: Tree) -> Iterator[str]:
+    """What the script does not hand over: iRules, whose text is no list of properties."""
+    for item in objects.items.values():
+        if item.component == "ltm rule":
+            yield f"{item.mark}: `ltm rule {item.name}` is not handed over: load it by hand"
+        rules = item.get("rules")
+        if item.component == "ltm virtual" and rules is not None and rules.names != ("none",):
+            yield f"{rules.mark}: `ltm virtual {item.name}` is handed over without its rules"
+
+
+def _local_traffic(objects: Tree) -> Iterator[str]:
+    """`load sys config merge` takes what `list` prints, in whatever order. Folders come first."""
+    items = [
+        replace(item, body=tuple(e for e in item.body if e.name != "rules"))
+        for item in objects.items.values()
+        if item.component.startswith("ltm ") and item.component != "ltm rule"
+    ]
+    if not items:
+        return
+    folders = dict.fromkeys(
+        parts[: depth + 1]
+        for item in items
+        if (parts := tuple(item.name.split("/")[1:-1])) and parts[0] != "Common"
+        for depth in range(len(parts))
+    )
+    for parts in folders:
+        name = _word("/".join(parts) if len(parts) == 1 else f"/{'/'.join(parts)}")
+        yield f"tmsh create {'auth partition' if len(parts) == 1 else 'sys folder'} {name}"
+    yield f"cat > {LTM_CONF} <<'{_END_LTM}'"
+    for item in items:
+        yield from shown(item)
+    yield _END_LTM
+    yield f"tmsh load sys config merge file {LTM_CONF}"
 
 
 def _vlan(name: str, label: str, mtu: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from labgen.bigip import grammar
+from labgen.bigip import grammar, terminal
 from labgen.bigip.commands_bgp import BGP_RULES
 from labgen.bigip.commands_neighbor import NEIGHBOR_RULES
 from labgen.bigip.commands_policy import POLICY_RULES
@@ -58,9 +58,11 @@ _PROMPT = re.compile(
 # what imish and ssh print of themselves
 _OUTPUT = re.compile(
     r"\s*(Building configuration\.*(\s*\[OK\])?|\[OK\]|Current configuration.*|%.*|\^|--More--|"
-    r"Last login: .*|ZebOS version .*|Copyright .*)\s*\Z"
+    r"Last login: .*|ZebOS version .*|Copyright .*|Enter configuration commands, .*|\^[CDZ])\s*\Z"
 )
+_TMSH_WORDS = {"tmsh", "create", "modify", "delete", "list", "ltm", "net", "sys"}
 _SHOWS_CONFIGURATION = re.compile(r"show (running|startup)-config\Z")
+_SCOPED = re.compile(r"(?!.*\bdescription\b).*?(\d+(?:\.\d+){3}%(\d+))")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -171,6 +173,7 @@ class _Reading:
         self._output_of: str | None = None
 
     def read(self, line: str, start: Mark) -> None:
+        line = terminal.shown(line)
         prompt = _PROMPT.match(line)
         body, indent = (line[prompt.end() :], prompt.end()) if prompt else (line, 0)
         words = split(body)
@@ -187,6 +190,12 @@ class _Reading:
         if _OUTPUT.match(body):
             self.remarks.append(Remark(mark_of_text, _quote(body), "printed by imish"))
             return
+        if scoped := _SCOPED.match(body):
+            raise InputError(
+                f"`{scoped[1]}`: an address of ZebOS carries no route domain",
+                mark=Mark(mark.path, mark.line, mark.column + scoped.start(1)),
+                hint=f"`imish -r {scoped[2]}` is where it belongs: leave out `%{scoped[2]}`",
+            )
         if control := _CONTROL.search(body):
             raise InputError(
                 f"the line holds the control character {control[0]!r}",
@@ -292,6 +301,8 @@ def _fits(
 def _best(
     fits: list[tuple[Rule, Match]], line: tuple[Word, ...], start: Mark
 ) -> tuple[Rule, Match]:
+    if [word.text.lower() for word in line] == ["en"]:  # everybody's first line
+        fits = [(rule, found) for rule, found in fits if rule.command == "enable"] or fits
     closest = max(found.closeness for _, found in fits)
     best = [(rule, found) for rule, found in fits if found.closeness == closest]
     meanings = {rule.command for rule, _ in best}
@@ -320,6 +331,8 @@ def _unknown(line: tuple[Word, ...], misses: list[Miss], start: Mark) -> Unknown
     furthest = max((miss.at for miss in misses), default=0)
     expected = _expected(miss.expected for miss in misses if miss.at == furthest)
     hint = f"expected {expected}" if misses else "is the line cut off or not ZebOS?"
+    if line[0].text in _TMSH_WORDS:
+        hint = "a tmsh command belongs into the router's `tmsh` file"
     if misses and furthest >= len(line):
         mark = Mark(start.path, start.line, start.column - 1 + line[-1].column + len(line[-1].text))
         message = f"`{_quote_words(line)}` is not complete"

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labgen.errors import InputErrors
+
 if TYPE_CHECKING:
+    from labgen.bigip.objects import Objects
     from labgen.bigip.translate import Row, Translation
 
 
@@ -35,13 +38,20 @@ def bigip() -> None:
     help="The Linux interface that stands for a VLAN; may be given several times.",
 )
 def translate_file(file: Path, form: str, interfaces: tuple[str, ...]) -> None:
-    """Show a ZebOS configuration and its FRR translation side by side.
+    """Show what the stand-in makes of a BIG-IP's configuration.
 
-    Exits with 2 and one line per error when a statement cannot be honoured.
+    ZebOS and its FRR translation stand side by side; of tmsh text and of an AS3 declaration
+    (JSON) it shows each object and what it becomes, then what has no effect and why.
+
+    Exits with 2 and one line per error when something cannot be honoured.
     """
     from labgen.bigip import source
     from labgen.bigip.translate import translate
 
+    objects = source.objects(file)
+    if objects is not None:
+        _show_objects(objects, form)
+        return
     translation = translate(source.read(file), interfaces=_interfaces(interfaces))
     if form == "json":
         click.echo(json.dumps(_json(translation), indent=2))
@@ -69,6 +79,31 @@ def fail_over(lab: str, to: str | None) -> None:
     with live(project(lab), runtime()) as opened:
         old, new = opened.failover(to)
     click.echo(f"{new} is active, {old} stands by")
+
+
+def _show_objects(found: Objects, form: str) -> None:
+    if form == "frr":
+        raise click.UsageError("tmsh objects are no frr.conf: take --output table or json")
+    if form == "json":
+        rows = [
+            {"file": r.mark.path, "line": r.mark.line, "column": r.mark.column,
+             "object": r.what, "becomes": r.becomes}
+            for r in found.rows
+        ]  # fmt: skip
+        problems = [str(problem) for problem in found.problems]
+        value = {"objects": rows, "notes": list(found.notes), "problems": problems}
+        click.echo(json.dumps(value, indent=2))
+    elif found.rows:
+        cells = [("line", "object", "becomes")]
+        cells += [(str(r.mark.line), r.what, r.becomes) for r in found.rows]
+        left, middle = (max(len(cell[i]) for cell in cells) for i in (0, 1))
+        for line, what, becomes in cells:
+            click.echo(f"{line:<{left}}  {what:<{middle}}  {becomes}")
+    if form == "table":
+        for note in found.notes:
+            click.echo(note)
+    if found.problems:
+        raise InputErrors(found.problems)
 
 
 def _interfaces(given: tuple[str, ...]) -> dict[str, str] | None:

@@ -98,13 +98,8 @@ def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> Rou
     )
     routing = resolve(config)
     self_ips.require_bgp(network, routing)
-    injected = [
-        KernelRoute(ip_network(v.address))
-        for v in network.local_traffic.virtual_addresses
-        if v.advertised and (active or v.traffic_group is None)
-    ]
-    speaker = _speaker(name, interfaces, routing, [*network.routes, *injected])
-    notes = [*_notes(translation), *network.notes]
+    speaker = _speaker(name, interfaces, routing, _kernel(network, active=active))
+    notes = [*_notes(translation), *network.notes, *network.local_traffic.notes]
     if router.image is not None:
         notes.append(
             f"{name}: {router.image} has no port lockdown, imish, TMM routes or failover: those "
@@ -119,6 +114,16 @@ def _bigip(spec: Spec, name: str, text: str, path: str, network: SelfIps) -> Rou
         if active:
             speaker = replace(speaker, bgp_identifier=highest)
     return RouterDesign(node, speaker, tuple(notes))
+
+
+def _kernel(network: SelfIps, *, active: bool) -> list[KernelRoute]:
+    """TMM's routes, and those of the virtual addresses that this unit announces."""
+    injected = [
+        KernelRoute(ip_network(v.address))
+        for v in network.local_traffic.virtual_addresses
+        if v.advertised and (active or v.traffic_group is None)
+    ]
+    return [*network.routes, *injected]
 
 
 def _highest_floating(network: SelfIps, routing: Routing) -> IPv4Address | None:
@@ -139,13 +144,15 @@ def _virtual_edition(spec: Spec, name: str, text: str, path: str, network: SelfI
         i.vlan or i.segment: (i.label or i.name, spec.segments[i.segment].mtu)
         for i in network.interfaces
     }
-    told = ve.startup(vlans, network.objects, network.tmm_routes, config)
-    image = spec.routers[name].image or VE_IMAGE
+    told = ve.startup(vlans, network.objects, network.tmm_routes, config, network.tree)
+    router = spec.routers[name]
+    image = router.image or VE_IMAGE
+    active = isinstance(router, BigIp) and router.failover_state == "active"
     node = Router(
         name, Role.BIGIP, network.interfaces, "", None, None, image, text,
         floating=network.floating, startup=told,
     )  # fmt: skip
-    speaker = _speaker(name, network.interfaces, routing, network.routes)
+    speaker = _speaker(name, network.interfaces, routing, _kernel(network, active=active))
     if speaker is not None:
         # without the line a BIG-IP offers no capability 65; releases differ, so nothing is claimed
         four = any(s.command == "bgp extended-asn-cap" for s in config.statements) or None
@@ -154,7 +161,7 @@ def _virtual_edition(spec: Spec, name: str, text: str, path: str, network: SelfI
         f"{name}: containerlab's {VE_KIND} applies no startup-config: when it has booted, "
         f"`ssh root@clab-{spec.name}-{name} bash -s < clab-{spec.name}/{name}/{VE_STARTUP}`"
     )
-    return RouterDesign(node, speaker, (*network.notes, note))
+    return RouterDesign(node, speaker, (*network.notes, *ve.left_out(network.tree), note))
 
 
 def _frr(spec: Spec, name: str, router: Frr, text: str, path: str) -> RouterDesign:

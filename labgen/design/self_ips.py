@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from labgen.bigip import as3, lockdown, ltm, tmsh, tmsh_tree
@@ -36,6 +36,7 @@ class SelfIps:
     virtual_addresses: tuple[Address, ...] = ()
     local_traffic: ltm.LocalTraffic = ltm.LocalTraffic()  # noqa: RUF009 - it is frozen
     text: str = ""
+    tree: tmsh_tree.Tree = field(default_factory=tmsh_tree.Tree)
 
 
 def from_spec(
@@ -89,9 +90,21 @@ def with_traffic(
         found,
         virtual_addresses=tuple(v.address for v in traffic.virtual_addresses if v.advertised),
         local_traffic=traffic,
-        notes=(*found.notes, *traffic.notes, *declared.notes),
+        notes=(*found.notes, *declared.notes, *_unanswered(found, traffic)),
         text=tree.text(),
+        tree=tree,
     )
+
+
+def _unanswered(found: SelfIps, traffic: ltm.LocalTraffic) -> Iterator[str]:
+    """Linux answers neighbor discovery for interface addresses alone (ARP it does for more)."""
+    networks = [a.network for i in found.interfaces for a in i.addresses if a.version == 6]
+    for virtual in traffic.virtuals:
+        if any(virtual.address in network for network in networks):
+            yield (
+                f"{virtual.mark}: `ltm virtual {virtual.name}`: {virtual.address} lies in a "
+                "self-IP's network, where the stand-in answers no neighbor discovery for it"
+            )
 
 
 def _objects(found: SelfIps) -> Iterator[tmsh.SelfIp | tmsh.Vlan]:

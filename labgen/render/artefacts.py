@@ -70,7 +70,7 @@ def _router(router: Router) -> dict[str, str]:
     if router.fails_over:
         files["floating"] = hosts.floating(router)
     if router.local_traffic is not None and router.local_traffic.virtuals:
-        floating = [f.address.ip for f in router.floating]
+        floating = [(f.interface, f.address.ip) for f in router.floating]
         files["ltm.json"] = ltm_document.document(router.local_traffic, floating)
     if router.role is Role.BIGIP:
         files["ZebOS.conf"] = router.zebos

@@ -130,22 +130,76 @@ def test_always_is_announced_whatever_the_pool_says(
     )  # fmt: skip
 
 
+LISTENER = """\
+import socket, threading
+s = socket.create_server(("::", 443), family=socket.AF_INET6, dualstack_ipv6=True)
+def echo(address):  # one socket for each: an answer must come from the address that was asked
+    u = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    u.bind((address, 514))
+    while True: u.sendto(*u.recvfrom(9))
+for address in ("10.1.10.5", "10.1.10.7", "fd10::5"):
+    threading.Thread(target=echo, args=(address,), daemon=True).start()
+while True: s.accept()[0].close()
+"""
+KNOCK = """\
+import socket, sys
+kind = socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM
+family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+with socket.socket(family, kind) as s:
+    s.settimeout(1)
+    try:
+        s.connect((sys.argv[2], int(sys.argv[3])))
+        if kind == socket.SOCK_DGRAM: s.send(b"x"), s.recv(9)
+        print("in")
+    except TimeoutError:
+        print("silent")
+"""
+
+
+@pytest.fixture(scope="module")
+def knock(commands: running.EngineCommands) -> Callable[[str, str, int], str]:
+    """From the client to something that listens on the BIG-IP: `in` or `silent`."""
+    start = "cat >/tmp/listen.py; timeout 300 python3 /tmp/listen.py >/dev/null 2>&1 &"
+    commands.run("bigip", ["sh", "-c", start], stdin=LISTENER).check()
+    wait_until(
+        lambda: commands.run("bigip", ["ss", "-Hlnt", "sport = 443"]).stdout, bool,
+        deadline=5, what="the listener", interval=0.1,
+    )  # fmt: skip
+
+    def ask(kind: str, address: str, port: int) -> str:
+        argv = ["python3", "-", kind, address, str(port)]
+        return commands.run("client", argv, stdin=KNOCK).check().stdout.strip()
+
+    return ask
+
+
+def test_each_self_ip_has_a_lockdown_of_its_own(knock: Callable[[str, str, int], str]) -> None:
+    """F5's default lets nothing in; "default" has 443 and not syslog; floating ones stand apart."""
+    found = {
+        (address, kind): knock(kind, address, port)
+        for address in ("10.1.10.5", "fd10::5", "10.1.10.7")
+        for kind, port in (("tcp", 443), ("udp", 514))
+    }
+    assert found == {
+        ("10.1.10.5", "tcp"): "silent", ("10.1.10.5", "udp"): "silent",
+        ("fd10::5", "tcp"): "silent", ("fd10::5", "udp"): "silent",
+        ("10.1.10.7", "tcp"): "in", ("10.1.10.7", "udp"): "in",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "address"), [("external-self", "10.1.10.5"), ("external-self6", "fd10::5")]
+)
 def test_port_lockdown_is_changed_by_tmsh(
-    commands: running.EngineCommands, tmsh: Callable[[str], str]
+    name: str, address: str, knock: Callable[[str, str, int], str], tmsh: Callable[[str], str]
 ) -> None:
-    """A listener of the BIG-IP's on port 443 of its external self-IP, which lets nothing in."""
-    listener = (
-        "import socket\ns = socket.create_server(('', 443))\nwhile True: s.accept()[0].close()\n"
-    )
-    start = "cat >/tmp/listen.py; timeout 60 python3 /tmp/listen.py >/dev/null 2>&1 &"
-    commands.run("bigip", ["sh", "-c", start], stdin=listener).check()
-    knock = ["curl", "-s", "-m", "1", "-o", "/dev/null", "http://10.1.10.5:443/"]
-    timeout, closed = 28, {52, 56}  # curl's exit codes: no answer; an end or a reset at once
-    assert commands.run("client", knock).code == timeout
-    tmsh("modify net self external-self allow-service default")
-    assert commands.run("client", knock).code in closed
-    tmsh("modify net self external-self allow-service none")
-    assert commands.run("client", knock).code == timeout
+    for words, tcp, udp in (
+        ("default", "in", "silent"), ("all", "in", "in"), ("none", "silent", "silent"),
+        ("replace-all-with { udp:syslog }", "silent", "in"),
+    ):  # fmt: skip
+        tmsh(f"modify net self {name} allow-service {words}")
+        found = knock("tcp", address, 443), knock("udp", address, 514)
+        assert (words, *found) == (words, tcp, udp)
 
 
 def test_routes_and_refusals(commands: running.EngineCommands, tmsh: Callable[[str], str]) -> None:

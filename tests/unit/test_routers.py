@@ -227,7 +227,7 @@ def test_only_the_active_unit_announces_what_floats(edited: Callable[..., Projec
         assert given == "self eth1 10.1.20.7/24\n"  # the virtual one follows its pool's health
         served = json.loads(project.artefacts[f"clab-bigip-ha/{unit}/ltm.json"])
         assert served["addresses"]["10.99.99.100"]["advertisement"] == "selective"
-        assert served["snat"] == {"4": "10.1.20.7"}
+        assert served["snat"] == [{"interface": "eth1", "address": "10.1.20.7"}]
         assert served["pools"]["web"]["monitors"][0]["interval"] == 2
         at_start = project.artefacts[f"clab-bigip-ha/{unit}/interfaces"].decode()
         assert "10.1.20.7" not in at_start

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from labgen.bigip import ltm
 from labgen.capture.read import read_capture
 from labgen.check.ladder import verify
 from labgen.check.model import Finding, Rung, Status
@@ -185,3 +186,27 @@ def test_capability_65_is_expected_only_where_it_is_configured(lab: Path) -> Non
     project = open_project(lab)
     assert project.design.speaker("bigip-1").four_octet_as is True
     assert Status.FAIL not in {f.status for f in judged(project)}
+
+
+def test_local_traffic_reaches_it_from_tmsh_and_from_as3(lab: Path) -> None:
+    (lab.parent / "services.json").write_text(json.dumps({
+        "class": "ADC",
+        "T": {"class": "Tenant", "A": {
+            "class": "Application",
+            "s": {"class": "Service_L4", "virtualAddresses": ["10.99.99.101"], "virtualPort": 80,
+                  "pool": "p"},
+            "p": {"class": "Pool", "members": [
+                {"servicePort": 80, "serverAddresses": ["192.168.221.199"]}]},
+        }},
+    }))  # fmt: skip
+    lab.write_text(lab.read_text().replace("    kind: f5", "    as3: services.json\n    kind: f5"))
+    script = open_project(lab).artefacts["clab-bigip-calico/bigip-1/startup.sh"].decode()
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    found = re.search(
+        r"^tmsh create auth partition T\ntmsh create sys folder /T/A\n"
+        r"cat > (\S+) <<'END_OF_LTM_CONF'\n(.*?)^END_OF_LTM_CONF\n"
+        r"tmsh load sys config merge file \1$", script, re.DOTALL | re.MULTILINE,
+    )  # fmt: skip
+    assert found is not None, script
+    read = ltm.parse(found[2], "ltm.conf")
+    assert [(v.name, v.pool) for v in read.virtuals] == [("/T/A/s", "/T/A/p")]

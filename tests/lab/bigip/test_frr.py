@@ -93,6 +93,17 @@ exit
 router bgp 64512
 neighbor calico-k8s route-map out out
 neighbor 10.1.20.20 description kube-master
+aggregate-address 10.60.0.0/16 summary-only
+neighbor fd00::99 remote-as 64999
+neighbor fd00::99 password another-one
+neighbor fd00::99 shutdown
+address-family ipv6
+neighbor fd00::99 activate
+neighbor fd00::99 prefix-list P6 out
+network fd01::/64
+exit-address-family
+exit
+ipv6 prefix-list P6 seq 5 permit fd01::/64
 end
 write
 """

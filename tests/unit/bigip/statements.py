@@ -303,6 +303,7 @@ CASES: list[Case] = [
         "set ip next-hop peer-address",
         "set local-preference 200",
         "set metric 50",
+        "set metric +5",
         "set origin incomplete",
         "set originator-id 10.0.0.5",
         "set tag 7",

@@ -87,3 +87,51 @@ def test_a_wrong_interface_option_is_refused(
 ) -> None:
     code, _, err = run(monkeypatch, capsys, str(DATA / "aws-vpn.conf"), "--interface", "x")
     assert (code, "is not VLAN=LINUX" in err) == (2, True)
+
+
+ROOT = Path(__file__).parents[3]
+TMSH = ROOT / "frr-configs" / "bigip-a.tmsh"
+AS3 = ROOT / "tests" / "lab" / "bigip" / "vip" / "services.json"
+
+
+def test_tmsh_text_is_shown_object_by_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "t.conf"
+    path.write_text(TMSH.read_text() + "ltm rule r { when { } }\nsys dns { }\n")
+    code, out, _ = run(monkeypatch, capsys, str(path))
+    assert code == 0
+    rows = out.splitlines()
+    column = rows[0].index("becomes")
+    (virtual,) = [row for row in rows if "ltm virtual vs_web" in row]
+    assert virtual[column:] == "10.99.99.100 tcp 80 to pool web, SNAT automap"
+    assert any(row.endswith("`ltm rule r` is not served") for row in rows)
+    assert any("`sys dns`" in row for row in rows), rows
+
+
+def test_a_declaration_is_shown_as_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, str(AS3), "--output", "json")
+    assert code == 0
+    found = {row["object"]: row["becomes"] for row in json.loads(out)["objects"]}
+    assert found["ltm virtual /Shop/Front/serviceMain"].startswith("fd99::100 tcp 80 to pool")
+    assert all(row["line"] > 1 for row in json.loads(out)["objects"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("t.tmsh", "ltm pool p {\n members {\n", ":2:10: `{` is not closed"),
+        ("t.tmsh", "ltm virtual v { destination 10.0.0.1:80 pool gone }\n", ":1:41: "),
+        ("d.json", '{"class": "ADC",', ":1:17: no JSON"),
+    ],
+)
+def test_bad_objects_are_told_by_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    name: str, text: str, complaint: str,
+) -> None:  # fmt: skip
+    (tmp_path / name).write_text(text)
+    code, out, err = run(monkeypatch, capsys, str(tmp_path / name))
+    assert (code, out) == (2, "")
+    assert complaint in err

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[3]
 TABLE = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
 SOURCES = {
     path.name: path.read_text(encoding="utf-8")
-    for folder in ("tests/unit/bigip", "tests/lab/bigip")
-    for path in (ROOT / folder).glob("*.py")
+    for pattern in ("tests/unit/bigip/*.py", "tests/lab/bigip/*.py", "tests/lab/test_bigip_*.py")
+    for path in ROOT.glob(pattern)
 }
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from labgen.bigip import ltm
 from labgen.errors import InputErrors
+from labgen.lab.project import open_project
+
+ROOT = Path(__file__).parents[3]
 
 LISTED = """\
 ltm virtual-address 10.99.99.100 {
@@ -220,3 +225,61 @@ def test_members_of_the_other_ip_version_get_nothing_and_a_note_says_so() -> Non
         "t.tmsh:1:1: `ltm virtual vs`: 192.168.1.2:8080 of pool web gets nothing: "
         "no IPv4/IPv6 translation"
     )
+
+
+def test_an_ipv6_virtual_on_a_self_ips_network_is_told(tmp_path: Path) -> None:
+    lab = tmp_path / "vip"
+    shutil.copytree(ROOT / "tests" / "lab" / "bigip" / "vip", lab)
+    assert open_project(lab / "lab.yaml").design.notes == ()
+    services = lab / "services.json"
+    services.write_text(services.read_text().replace("fd99::100", "fd20::100"))
+    (note,) = open_project(lab / "lab.yaml").design.notes
+    assert note.startswith(f"{services}:")
+    assert "answers no neighbor discovery" in note
+
+
+RULE = """\
+ltm rule redirect {
+when HTTP_REQUEST {
+  if { [HTTP::uri] starts_with "/a } { pool a }
+    HTTP::redirect "https://[HTTP::host]"
+}
+}
+"""
+
+
+def test_an_irule_is_tcl_and_no_list_of_properties() -> None:
+    found = ltm.parse(f"{RULE}{TRAFFIC}", "t.tmsh")
+    assert [virtual.name for virtual in found.virtuals] == ["vs"]
+    assert found.notes[0] == "t.tmsh:1:1: `ltm rule redirect` is not served"
+    one_line = "ltm rule r { when HTTP_REQUEST { if { 1 } { reject } } }\n"
+    assert len(ltm.parse(f"{one_line}{TRAFFIC}", "t.tmsh").virtuals) == 1
+    with pytest.raises(InputErrors, match=r"t\.tmsh:1:1: the iRule is not closed"):
+        ltm.parse(RULE.removesuffix("}\n"), "t.tmsh")
+
+
+@pytest.mark.parametrize(
+    ("member", "why"),
+    [
+        ("w:80 { fqdn { name w.example.com } }", "a lab has no DNS"),
+        ("10.0.0.1:any { address 10.0.0.1 }", "every port"),
+    ],
+)
+def test_members_that_cannot_be_had_are_told(member: str, why: str) -> None:
+    found = changed("        192.168.1.2:8080 { address 192.168.1.2 }", f"        {member}")
+    assert len(found.pools[0].members) == 1
+    assert found.notes[0].startswith("t.tmsh:10:9: `ltm pool web`, ")
+    assert why in found.notes[0]
+
+
+@pytest.mark.parametrize("line", ["ltm", "ltm pool", "ltm monitor http", "create ltm virtual"])
+def test_an_object_without_a_name_is_told(line: str) -> None:
+    with pytest.raises(InputErrors, match=r"t\.tmsh:1:\d+: an `ltm` object without a name"):
+        ltm.parse(f"{line} {{ }}\n" if line.startswith("ltm") else f"{line}\n", "t.tmsh")
+
+
+def test_a_shell_script_with_tmsh_commands() -> None:
+    text = "tmsh -c 'create ltm pool p members add { 10.0.0.1:80 }'\n"
+    text += "tmsh modify ltm pool p \\\n  monitor http\n"
+    (pool,) = ltm.parse(text, "t.sh").pools
+    assert ([m.port for m in pool.members], [m.name for m in pool.monitors]) == ([80], ["http"])

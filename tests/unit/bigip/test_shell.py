@@ -392,3 +392,43 @@ def test_vlans_from_the_environment() -> None:
     }
     with pytest.raises(InputError, match="is not VLAN=INTERFACE"):
         imish.vlans("internal")
+
+
+@pytest.mark.parametrize(
+    ("mode", "line", "some", "none"),
+    [
+        ((), "?", ["show", "clear", "enable"], ["router"]),
+        ((), "sh?", ["show"], ["clear"]),
+        ((), "show ip bgp ?", ["summary", "neighbors", "<cr>"], ["route"]),
+        ((), "show ip bgp neighbors ?", ["an IP address", "<cr>"], []),
+        (CONFIGURE, "?", ["router", "route-map", "ip", "end"], ["summary"]),
+        ((*CONFIGURE, "router bgp 64512"), "neighbor calico-k8s ?", ["remote-as", "timers"], []),
+        ((*CONFIGURE, "router bgp 64512"), "no neighbor calico-k8s pa?", ["password", "passive"],
+         ["port"]),
+    ],
+)  # fmt: skip
+def test_a_question_mark_lists_what_may_come(
+    mode: tuple[str, ...], line: str, some: list[str], none: list[str], lab: Lab
+) -> None:
+    for before in mode:
+        lab.type(before)
+    told = [shown.strip() for shown in lab.type(line).splitlines()]
+    assert set(some) <= set(told)
+    assert not set(none) & set(told)
+
+
+def test_a_question_that_nothing_answers(lab: Lab) -> None:
+    assert lab.type("show nonsense ?").endswith("% Invalid input detected at '^' marker.\n\n")
+
+
+def test_a_session_in_its_shortest_words(lab: Lab) -> None:
+    shell = Shell(Host("host"), lab.frr, lab.store)
+    for typed, prompt in (
+        ("en", "host[0]#"), ("conf t", "host[0](config)#"),
+        ("rou bgp 64512", "host[0](config-router)#"), ("ex", "host[0](config)#"),
+        ("end", "host[0]#"),
+    ):  # fmt: skip
+        assert shell.line(typed) == ""
+        assert shell.prompt == prompt
+    assert shell.line("conf") == "% Incomplete command.\n\n"
+    assert shell.line("wr") == "Building configuration...\n[OK]\n"

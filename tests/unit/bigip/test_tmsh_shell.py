@@ -223,7 +223,7 @@ def test_changes_go_through_the_same_reading(shell: Tmsh, system: Recorded) -> N
     assert now["pools"]["web"]["weighted"]
     assert (now["virtuals"][0]["pool"], now["virtuals"][0]["enabled"]) == ("p", False)
     assert now["addresses"]["10.99.99.100"]["advertisement"] == "selective"
-    assert now["snat"] == {"4": "10.1.20.7"}
+    assert now["snat"] == [{"interface": "eth1", "address": "10.1.20.7"}]
     shell.line("modify ltm virtual vs_web enabled pool web")
     shell.line("delete ltm pool p")
     assert "p" not in system.served[-1]["pools"]
@@ -279,7 +279,7 @@ def test_save_and_load(shell: Tmsh, system: Recorded) -> None:
         ("modify ltm pool web members add { 10.0.0.1:80", "Syntax Error: `{` is not closed"),
         ("modify net self internal-self allow-service add { tcp }",
          "Data Input Error: `tcp` is not PROTOCOL:PORT"),
-        ("create ltm pool", "Syntax Error: incomplete command"),
+        ("create ltm pool", "Syntax Error: an `ltm` object without a name"),
         ("modify net self internal-float address 10.1.20.9/24",
          "floating self-IPs are changed in the lab's own files"),
         ("create net vlan v interfaces add { 1.9 }",

@@ -82,6 +82,42 @@ def test_a_terminal_with_prompts_and_output() -> None:
     assert set(reasons) | {s.mark.line for s in config.statements} == set(range(1, 16))
 
 
+_ERASED = "\b" * 10 + " " * 10 + "\b" * 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN.replace("\n", "\x1b[K\r\n").replace("router", "\x1b[1;32mrouter\x1b[0m"),
+        "".join(f" --More-- {_ERASED}{line}\n" for line in PLAIN.splitlines()),
+        "".join(f"--More--      {line}\n" for line in PLAIN.splitlines()),
+        "".join(f"--More--\r         \r{line}\n" for line in PLAIN.splitlines()),
+        PLAIN.replace("\n", "\n---(less 42%)---\n") + "(END)\n",
+        f"en\nconf t\n{PLAIN}end\nwr\n",
+        "b.lab[0]#conf t\nEnter configuration commands, one per line.  End with CNTL/Z.\n"
+        + "".join(f"\x1b[0;1mb.lab[0](config)#\x1b[0m{line}\n" for line in PLAIN.splitlines())
+        + "b.lab[0](config)#^Z\n",
+    ],
+    ids=["colours", "erased", "blanks", "returns", "less", "short", "recorded"],
+)
+def test_what_a_terminal_showed_besides(text: str) -> None:
+    assert meaning(text) == meaning(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("neighbor 10.1.1.1%101 remote-as 65000",
+         "t:2:10: `10.1.1.1%101`: an address of ZebOS carries no route domain (`imish -r 101` is"),
+        ("tmsh modify net self x allow-service all",
+         "t:2:1: unknown command `tmsh modify net self x allow-service all` (a tmsh command"),
+    ],
+)  # fmt: skip
+def test_what_belongs_elsewhere_is_told_so(line: str, complaint: str) -> None:
+    (told,) = complaints(f"router bgp 1\n{line}\n")
+    assert told.startswith(complaint)
+
+
 def test_show_running_config_pasted_with_its_command() -> None:
     text = f"bigip-1[0]#show running-config\n!\n{PLAIN}!\nend\nbigip-1[0]#exit\n"
     assert meaning(text) == meaning(PLAIN)
