@@ -132,6 +132,23 @@ def test_without_encapsulation_nothing_of_it_stays(
     assert judged(project, engine) == []
 
 
+def test_a_node_that_joins_is_an_end_of_every_tunnel(lab: LiveLab) -> None:
+    encapsulate(lab, vxlanMode="Always")
+    before = sessions(lab)
+    lab.add_node("k8s", "kube-node3")
+    wait_converged(lab.design(), lab.site.commands, deadline=30.0)
+    (tunnel,) = lab.design().tunnels("kube-node3")
+    address = str(tunnel.address)
+    assert address in shown(lab, "ip", "neigh", "show", "dev", "vxlan.calico")
+    ping = ("ping", "-c", "1", "-W", "2", OTHER)
+    assert "bytes from" in lab.run("kube-node3", ping).check().stdout
+    lab.remove_node("k8s", "kube-node3")
+    assert address not in shown(lab, "ip", "neigh", "show", "dev", "vxlan.calico")
+    assert f"dst {tunnel.local} " not in shown(lab, "bridge", "fdb", "show", "dev", "vxlan.calico")
+    assert before <= sessions(lab)
+    encapsulate(lab)
+
+
 def test_what_felix_lacks_is_red(lab: LiveLab, project: Project, engine: DockerRuntime) -> None:
     encapsulate(lab, vxlanMode="Always")
     lab.run("kube-node1", ("ip", "route", "delete", BLOCK)).check()
