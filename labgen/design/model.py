@@ -64,9 +64,8 @@ class Interface:
 class Pod:
     """A pod: one container behind `interface` (`cali…`) of its node.
 
-    `name` is the lab's, `in_cluster` Kubernetes'. `status` is what Felix writes of one that a
-    BGPPeer selects; its node then waits at `peerings`. `announces` None: it has no BGP of its own;
-    `speaker` None: nobody peers with it now.
+    `name` is the lab's, `in_cluster` Kubernetes'. `status`: what Felix writes of one that a BGPPeer
+    selects; its node waits at `peerings`. Without `announces` it has no BGP; `speaker` may lack.
     """
 
     name: str
