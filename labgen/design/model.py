@@ -293,8 +293,7 @@ class Forecast:
 class CalicoNode:
     """A Calico node and the configuration that confd would give it.
 
-    `nat` is what kube-proxy and Felix put into its kernel, for `nft -f`. `routes` and `tunnels`
-    are Felix's; `mtu` is its underlay's, octets.
+    `nat` is kube-proxy's and Felix's, for `nft -f`; `routes`, `tunnels` Felix's; `mtu` its LAN's.
     """
 
     name: str
