@@ -37,7 +37,17 @@ CRD_VERSION = "crd.projectcalico.org/v1"
 _V3_KIND = {"IPAMConfig": "IPAMConfiguration"}
 _CRD_ONLY = frozenset({"IPAMBlock", "IPAMHandle"})
 NAMESPACED = frozenset(
-    {"WorkloadEndpoint", "NetworkPolicy", "NetworkSet", "Service", "EndpointSlice", "Secret", "Pod"}
+    {
+        "WorkloadEndpoint",
+        "NetworkPolicy",
+        "NetworkSet",
+        "StagedNetworkPolicy",
+        "StagedKubernetesNetworkPolicy",
+        "Service",
+        "EndpointSlice",
+        "Secret",
+        "Pod",
+    }
 )
 
 

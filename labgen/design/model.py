@@ -65,9 +65,8 @@ class Interface:
 class Pod:
     """A pod: one container behind `interface` (`cali…`) of its node.
 
-    `name` is the lab's, `in_cluster` Kubernetes'. `status` is what Felix writes of one that a
-    BGPPeer selects; its node then waits at `peerings`. `announces` None: it has no BGP of its own;
-    `speaker` None: nobody peers with it now.
+    `name` is the lab's, `in_cluster` Kubernetes'. `status`: what Felix writes of one that a BGPPeer
+    selects; its node waits at `peerings`. Without `announces` it has no BGP; `speaker` may lack.
     """
 
     name: str
@@ -295,8 +294,7 @@ class Forecast:
 class CalicoNode:
     """A Calico node and the configuration that confd would give it.
 
-    `nat` is what kube-proxy and Felix put into its kernel, for `nft -f`. `routes` and `tunnels`
-    are Felix's; `mtu` is its underlay's, octets.
+    `nat` is kube-proxy's and Felix's, for `nft -f`; `routes`, `tunnels` Felix's; `mtu` its LAN's.
     """
 
     name: str

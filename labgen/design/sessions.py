@@ -37,8 +37,11 @@ def derive(speakers: Sequence[Speaker]) -> tuple[Session, ...]:
 
 
 def _address_towards(speaker: Speaker, peer: PeerConfig) -> Address | None:
+    """The address that the kernel takes as source: of the LAN that the peer is on, else any."""
     same_family = [a for a in speaker.addresses if a.version == peer.address.version]
-    return same_family[0] if same_family else None
+    shared = next((lan for lan in speaker.lans if peer.address in lan), None)
+    on_it = [a for a in same_family if shared is not None and a in shared]
+    return next(iter((*on_it, *same_family)), None)
 
 
 def _peer_back(remote: Speaker, addresses: AbstractSet[Address]) -> PeerConfig | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from labgen.check.ladder import verify
 from labgen.check.model import Finding, Status
+from labgen.lab.attach import attached
 from labgen.lab.current import as_it_is
 from labgen.lab.live import LiveLab, live
 from labgen.lab.operate import wait_converged
@@ -130,6 +132,23 @@ def test_without_encapsulation_nothing_of_it_stays(
     assert judged(project, engine) == []
 
 
+def test_a_node_that_joins_is_an_end_of_every_tunnel(lab: LiveLab) -> None:
+    encapsulate(lab, vxlanMode="Always")
+    before = sessions(lab)
+    lab.add_node("k8s", "kube-node3")
+    wait_converged(lab.design(), lab.site.commands, deadline=30.0)
+    (tunnel,) = lab.design().tunnels("kube-node3")
+    address = str(tunnel.address)
+    assert address in shown(lab, "ip", "neigh", "show", "dev", "vxlan.calico")
+    ping = ("ping", "-c", "1", "-W", "2", OTHER)
+    assert "bytes from" in lab.run("kube-node3", ping).check().stdout
+    lab.remove_node("k8s", "kube-node3")
+    assert address not in shown(lab, "ip", "neigh", "show", "dev", "vxlan.calico")
+    assert f"dst {tunnel.local} " not in shown(lab, "bridge", "fdb", "show", "dev", "vxlan.calico")
+    assert before <= sessions(lab)
+    encapsulate(lab)
+
+
 def test_what_felix_lacks_is_red(lab: LiveLab, project: Project, engine: DockerRuntime) -> None:
     encapsulate(lab, vxlanMode="Always")
     lab.run("kube-node1", ("ip", "route", "delete", BLOCK)).check()
@@ -139,3 +158,90 @@ def test_what_felix_lacks_is_red(lab: LiveLab, project: Project, engine: DockerR
     red = [f for f in judged(project, engine) if f.status is Status.FAIL]
     assert ("kube-node1 vxlan.calico", "it is not there") in {(f.subject, f.observed) for f in red}
     encapsulate(lab)
+
+
+# --- across subnets -------------------------------------------------------------------------------
+
+TWO_RACKS = """\
+name: test-cross-subnet
+segments:
+  rack1: {subnet: 10.1.30.0/24}
+  rack2: {subnet: 10.1.40.0/24}
+clusters:
+  k8s:
+    resources: [calico.yaml]
+    nodes:
+      near1: {segment: rack1, address: 10.1.30.11}
+      near2: {segment: rack1, address: 10.1.30.12}
+      far: {segment: rack2, address: 10.1.40.13}
+    pods:
+      a: {node: near1}
+      b: {node: near2}
+      c: {node: far}
+routers:
+  spine:
+    kind: frr
+    config: spine.conf
+    interfaces:
+      eth1: {segment: rack1, address: 10.1.30.1}
+      eth2: {segment: rack2, address: 10.1.40.1}
+"""
+SPINE = """\
+router bgp 65001
+ no bgp ebgp-requires-policy
+ neighbor 10.1.30.11 remote-as 64512
+ neighbor 10.1.30.12 remote-as 64512
+ neighbor 10.1.40.13 remote-as 64512
+ address-family ipv4 unicast
+  network 10.1.30.0/24
+  network 10.1.40.0/24
+ exit-address-family
+"""
+OF_RACKS = """\
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {nodeToNodeMeshEnabled: false}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: rack1}
+spec:
+  nodeSelector: kubernetes.io/hostname in {'near1', 'near2'}
+  peerIP: 10.1.30.1
+  asNumber: 65001
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: rack2}
+spec: {node: far, peerIP: 10.1.40.1, asNumber: 65001}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: pods}
+spec: {cidr: 10.48.0.0/16, vxlanMode: CrossSubnet}
+"""
+
+
+def test_only_between_subnets_is_anything_encapsulated(
+    engine: DockerRuntime, tmp_path: Path
+) -> None:
+    for name, text in (("lab.yaml", TWO_RACKS), ("spine.conf", SPINE), ("calico.yaml", OF_RACKS)):
+        (tmp_path / name).write_text(text)
+    with attached(str(tmp_path / "lab.yaml"), engine) as found, live(found, engine) as lab:
+        pods = {pod.name: str(pod.addresses[0]) for pod in lab.design().pods}
+        blocks = {r.device: str(r.network) for r in lab.design().felix_routes("near1")}
+        routes = lab.run("near1", ("ip", "route", "show", "proto", "80")).stdout
+        assert f"{blocks['vxlan.calico']} via " in routes
+        assert "via 10.1.30.12 dev eth1" in routes
+        listen = ("timeout", "10", "tcpdump", "-nn", "-l", "-c", "2", "-i", "rack1")
+        for target, what, seen in (
+            ("b", ("icmp",), "ICMP echo request"),
+            ("c", ("udp", "port", "4789"), "10.1.40.13.4789: VXLAN"),
+        ):
+            with ThreadPoolExecutor(1) as pool:
+                heard = pool.submit(lab.run, "rack1", (*listen, *what))
+                while not heard.done():
+                    ping = ("ping", "-c", "2", "-i", "0.2", "-W", "2", pods[target])
+                    assert "ttl=62" in lab.run("a", ping).check().stdout
+            assert seen in heard.result().check().stdout

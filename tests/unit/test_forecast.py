@@ -202,3 +202,14 @@ def test_bird_tells_nobody_a_route_by_way_of_himself() -> None:
     two = calico("two", "10.0.0.2", "10.200.3.0/26", [peer("10.0.0.1")])
     found = run(one, two)
     assert [str(a.prefix) for a in found.announcements["one", "two"]] == ["10.200.1.0/26"]
+
+
+def test_a_router_speaks_from_the_lan_that_its_peer_is_on() -> None:
+    lans = (IPv4Network("10.0.0.0/24"), IPv4Network("10.0.1.0/24"))
+    spine = replace(
+        bigip("10.0.0.7", [peer("10.0.1.1", local=65001, kind="neighbor")], asn=65001),
+        addresses=(IPv4Address("10.0.0.7"), IPv4Address("10.0.1.7")), lans=lans,
+    )  # fmt: skip
+    far = calico("far", "10.0.1.1", "10.200.1.0/26", [peer("10.0.1.7", remote=65001)])
+    (session,) = derive((spine, far))
+    assert (str(session.a.address), session.conflict) == ("10.0.1.7", None)

@@ -102,6 +102,30 @@ def _workload(document: Document, _: int) -> str:
     return go_text(spec.get("workload") or spec.get("pod"))
 
 
+def _pod_selector(document: Document, _: int) -> str:
+    """Go's %v of a metav1.LabelSelector: a map, then a list of expressions."""
+    selector = _spec(document).get("podSelector") or {}
+    labels = " ".join(f"{k}:{v}" for k, v in sorted((selector.get("matchLabels") or {}).items()))
+    expressions = " ".join(
+        f"{{{e.get('key', '')} {e.get('operator', '')} [{' '.join(e.get('values') or ())}]}}"
+        for e in selector.get("matchExpressions") or ()
+    )
+    return f"{{map[{labels}] [{expressions}]}}"
+
+
+def _policy(name: str, aliases: str, *, namespaced: bool) -> Kind:
+    """A staged policy's columns."""
+    cells = {
+        "TIER": _field("tier"),
+        "ORDER": _field("order", unset=_NIL),
+        "SELECTOR": _field("selector"),
+    }
+    return _kind(
+        name, aliases, "NAME TIER", cells, wide="NAME TIER ORDER SELECTOR",
+        namespaced=namespaced, opaque=True,
+    )  # fmt: skip
+
+
 def _kind(
     name: str,
     aliases: str,
@@ -302,6 +326,34 @@ KINDS = (
         "NAME",
         {"LABELS": _joined("labelsToApply")},
         wide="NAME LABELS",
+        opaque=True,
+    ),
+    _kind(
+        "CalicoNodeStatus",
+        "caliconodestatus caliconodestatuses nodestatus nodestatuses",
+        "NAME NODE",
+        {"NODE": _field("node"), "CLASSES": _joined("classes")},
+        wide="NAME NODE CLASSES",
+        opaque=True,
+    ),
+    _policy(
+        "StagedGlobalNetworkPolicy",
+        "stagedglobalnetworkpolicy stagedglobalnetworkpolicies sgnp sgnps",
+        namespaced=False,
+    ),
+    _policy(
+        "StagedNetworkPolicy",
+        "stagednetworkpolicy stagednetworkpolicies stagedpolicy snp stagedpolicies spol spols",
+        namespaced=True,
+    ),
+    _kind(
+        "StagedKubernetesNetworkPolicy",
+        "stagedkubernetesnetworkpolicy stagedkubernetesnetworkpolicies stagedkubernetespolicy "
+        "sknp stagedkubernetespolicies skpol skpols",
+        "NAME",
+        {"PODSELECTOR": _pod_selector},
+        wide="NAME PODSELECTOR",
+        namespaced=True,
         opaque=True,
     ),
     _kind(

@@ -36,7 +36,6 @@ import socket
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 GATEWAY = "169.254.1.1"
@@ -106,27 +105,24 @@ def wait_for(interface: str, events: socket.socket) -> None:
         events.recv(65536)
 
 
-@dataclass
+# Plain classes: dataclasses would take as long to import as all of this takes to run.
 class Tunnel:
-    """A tunnel device; `kind` is ("ipip",) or ("vxlan", VNI, port)."""
+    """A tunnel device; `kind` is ("ipip",) or ("vxlan", VNI, port). `ends`: node, address, MAC."""
 
-    local: str
-    address: str
-    mac: str
-    mtu: int
-    kind: tuple[str, ...]
-    ends: list[tuple[str, str, str]] = field(default_factory=list)
+    def __init__(self, local: str, address: str, mac: str, mtu: int, kind: tuple[str, ...]) -> None:
+        self.local, self.address, self.mac, self.mtu, self.kind = local, address, mac, mtu, kind
+        self.ends: list[tuple[str, str, str]] = []
 
 
-@dataclass
 class Wanted:
     """What the file says. Routes are what follows `ip route replace`."""
 
-    underlay: str | None = None
-    workloads: list[tuple[str, str]] = field(default_factory=list)
-    peerings: list[tuple[str, str]] = field(default_factory=list)
-    tunnels: dict[str, Tunnel] = field(default_factory=dict)
-    routes: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.underlay: str | None = None
+        self.workloads: list[tuple[str, str]] = []
+        self.peerings: list[tuple[str, str]] = []
+        self.tunnels: dict[str, Tunnel] = {}
+        self.routes: dict[str, list[str]] = {}
 
 
 def parse(text: str) -> Wanted:
@@ -233,7 +229,9 @@ def in_its_place(tunnel: Tunnel) -> Tunnel:
     """VXLAN where the kernel has no IPIP."""
     print("felix: this kernel has no IPIP: tunl0 is a VXLAN device", file=sys.stderr, flush=True)
     mtu = tunnel.mtu - SUBSTITUTE_COST
-    return Tunnel(tunnel.local, tunnel.address, tunnel.mac, mtu, SUBSTITUTE, tunnel.ends)
+    made = Tunnel(tunnel.local, tunnel.address, tunnel.mac, mtu, SUBSTITUTE)
+    made.ends = tunnel.ends
+    return made
 
 
 def raise_tunnel(name: str, tunnel: Tunnel, underlay: str) -> None:
@@ -322,9 +320,9 @@ def main(path: str) -> None:
             # one. Protocol kernel: BIRD takes routes of that origin for its own and learns none.
             ip("-4", "route", "replace", f"{GATEWAY}/32", "dev", wanted.underlay,
                "scope", "link", "proto", "kernel")  # fmt: skip
-            for name in TUNNEL_DEVICES - wanted.tunnels.keys():
-                if device(name).get("linkinfo", {}).get("info_kind") == "vxlan":
-                    ip("link", "delete", name)
+            for link in asked("link", "show", "type", "vxlan"):
+                if link["ifname"] in TUNNEL_DEVICES - wanted.tunnels.keys():
+                    ip("link", "delete", link["ifname"])
             for name, tunnel in wanted.tunnels.items():
                 raise_tunnel(name, tunnel, wanted.underlay)
             route(wanted.routes)

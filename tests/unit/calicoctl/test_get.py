@@ -263,3 +263,40 @@ def test_strings_that_yaml_would_misread_are_quoted(calicoctl_on: Make) -> None:
     text = made("get node n -o yaml").stdout
     for line in ('rr: "yes"', 'zone: "12"', "x: a", 'e: ""'):
         assert line in text
+
+
+STAGED = """\
+apiVersion: projectcalico.org/v3
+kind: StagedKubernetesNetworkPolicy
+metadata: {name: s, namespace: shop}
+spec:
+  podSelector:
+    matchLabels: {b: y, a: x}
+    matchExpressions: [{key: t, operator: In, values: [u, v]}]
+---
+apiVersion: projectcalico.org/v3
+kind: CalicoNodeStatus
+metadata: {name: of-n1}
+spec: {node: node1, classes: [Agent, BGP], updatePeriodSeconds: 10}
+---
+apiVersion: projectcalico.org/v3
+kind: StagedGlobalNetworkPolicy
+metadata: {name: g}
+spec: {tier: default, selector: all()}
+"""
+
+
+def test_kinds_without_a_part_in_routing_have_their_tables(calicoctl: Calicoctl) -> None:
+    said = calicoctl("apply -f -", STAGED)
+    assert said.status == 0
+    assert "CalicoNodeStatus is kept, but has no effect in a lab" in said.stderr
+    assert calicoctl("get sknp -n shop -o wide").stdout == table(
+        "NAMESPACE   NAME   PODSELECTOR                     |",
+        "shop        s      {map[a:x b:y] [{t In [u v]}]}   |",
+    )
+    assert calicoctl("get nodestatus -owide").stdout == table(
+        "NAME    NODE    CLASSES     |", "of-n1   node1   Agent,BGP   |"
+    )
+    assert calicoctl("get sgnp -owide").stdout == table(
+        "NAME   TIER      ORDER   SELECTOR   |", "g      default   <nil>   all()      |"
+    )
