@@ -233,7 +233,9 @@ def test_the_guides_stages_are_taken() -> None:
     ("argv", "told"),
     [
         (("--stage", "mash"), "did you mean `mesh`"),
-        (("--from", "nowhere"), "known: mesh"),
+        (("--from", "nowhere"), "known: `mesh`, `AS of cluster-b, and service CIDRs`, "),
+        (("--from", "ebgp"), "did you mean `eBGP between the reflectors`?"),
+        (("--stage", "ct"), "did you mean `route reflectors` or `eBGP between the reflectors`?"),
         (("--stage", "mesh", "--from", "mesh"), "exclude each other"),
     ],
 )
