@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def rehearse(
     opened = project(lab)
     stages = chosen(opened.loaded.spec, only=only, first=first)
     engine = runtime()
+    # what ends a job in CI takes probes and faults away as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ProgressLine(f"rehearse {opened.name}") as line:
         result = play(opened, engine, stages, fresh=fresh, tell=line.tell, progress=line.event)
     if junit is not None:

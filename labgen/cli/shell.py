@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from labgen.cli.calicoctl import AS_IT_IS, running_project
-from labgen.cli.common import output_option, print_json, print_table, runtime
+from labgen.cli.common import output_option, print_json, runtime
+from labgen.cli.progress import ProgressLine
 from labgen.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -65,8 +67,17 @@ def replay(guide: Path, lab: str, output: str, verbose: bool) -> None:
         pass
     design = current_design(opened)
     nodes = frozenset(speaker.node for speaker in design.speakers)
-    with shells.made(opened.name, opened.loaded.path.resolve()) as made:
-        tell = _told if verbose and output == "table" else lambda _: None
+    with (
+        shells.made(opened.name, opened.loaded.path.resolve()) as made,
+        ProgressLine(f"replay {opened.name}") as line,
+    ):
+
+        def tell(done: Replayed) -> None:
+            if verbose and output == "table":
+                _told(done)
+            else:
+                line.tell(f"line {done.step.line}: {done.verdict.value}")
+
         results = list(follow(found, made, nodes, tell))
     _report(results, output)
     if any(r.verdict is Verdict.UNSUPPORTED for r in results):
@@ -79,14 +90,20 @@ def _told(result: Replayed) -> None:
 
 def _report(results: list[Replayed], output: str) -> None:
     from labgen.lab.replay import Verdict
+    from labgen.report.text import folded, table
 
     if output == "json":
         print_json([result.as_json() for result in results])
         return
-    print_table(
-        ["LINE", "VERDICT", "COMMAND", "WHY"],
-        [[str(r.step.line), r.verdict.value, r.step.command[:70], r.reason] for r in results],
-    )
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    most = 70 if width is None else max(20, width - 32)  # what the two columns before it leave
+    rows = [[str(r.step.line), r.verdict.value, r.step.command[:most]] for r in results]
+    head, *lines = table(rows, header=["LINE", "VERDICT", "COMMAND"])
+    click.echo(head)
+    for line, result in zip(lines, results, strict=True):
+        click.echo(line)
+        for text in folded("       ", result.reason, width) if result.reason else []:
+            click.echo(text)
     counts = (f"{sum(r.verdict is v for r in results)} {v.value}" for v in Verdict)
     click.echo(f"\n{len(results)} commands: {', '.join(counts)}")
 

@@ -55,7 +55,7 @@ def docker(design: Design, argv: Sequence[str]) -> Said:
     if words[:2] == ["network", "inspect"] and len(words) > 2:
         return _inspect(design, words[2:])
     return Said(
-        err=f"docker {' '.join(words)}: not covered by this lab; covered: docker network ls, "
+        err=f"{' '.join(('docker', *words))}: not covered by this lab; covered: docker network ls, "
         "docker network inspect NETWORK\n",
         code=1,
     )

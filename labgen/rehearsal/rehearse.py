@@ -47,8 +47,11 @@ def chosen(spec: Spec, *, only: str | None = None, first: str | None = None) -> 
     if wanted is None:
         return tuple(spec.stages)
     if wanted not in names:
-        near = difflib.get_close_matches(wanted, names, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(names)}"
+        near = difflib.get_close_matches(wanted, names, n=1) or [
+            name for name in names if wanted.casefold() in name.casefold()
+        ]
+        quoted = [f"`{name}`" for name in near or names]  # a name may have a comma in it
+        hint = f"did you mean {' or '.join(quoted)}?" if near else f"known: {', '.join(quoted)}"
         raise InputError(f"lab {spec.name} has no stage `{wanted}`", hint=hint)
     place = names.index(wanted)
     return tuple(spec.stages[place : place + 1] if only is not None else spec.stages[place:])

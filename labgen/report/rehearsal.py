@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labgen.check.model import Finding, Status
 from labgen.rehearsal.result import Outcome, StageResult
-from labgen.report.text import Style, plain, table
+from labgen.report.text import Style, folded, plain, table
 
 if TYPE_CHECKING:
     from labgen.rehearsal.outages import Gap, Loss
@@ -30,9 +29,9 @@ def lines(result: Rehearsal, style: Style = plain, width: int | None = None) -> 
     for stage in result.stages:
         found += [*stage_lines(stage, style, width), ""]
     for note in result.notes:
-        found += _folded("note: ", note, width)
+        found += folded("note: ", note, width)
     if result.probe_cost:
-        found += _folded("", costs(result), width)
+        found += folded("", costs(result), width)
     verdict, rest = summary(result)
     return [*found, f"{style(verdict, 'green' if result.passed else 'red')}: {rest}"]
 
@@ -60,12 +59,12 @@ def stage_lines(stage: StageResult, style: Style = plain, width: int | None = No
         return [f"{word}  {stage.name}"]
     found = [f"{word}  {stage.name}  {stage.seconds:.1f} s"]
     for text, _ in stage.actions:
-        found += _folded("  did       ", text, width)
+        found += folded("  did       ", text, width)
     for text in proven(stage.findings):
-        found += _folded("  proven    ", text, width)
+        found += folded("  proven    ", text, width)
     found += _flows(stage.losses, width)
     for number, text in enumerate(stage.story):
-        head, *more = _folded("  broken    " if number == 0 else "  also      ", text, width)
+        head, *more = folded("  broken    " if number == 0 else "  also      ", text, width)
         label = head[2:8].rstrip()
         found += [f"  {style(label, 'red')}{head[2 + len(label) :]}", *more]
     return found
@@ -82,18 +81,8 @@ def _flows(losses: Sequence[Loss], width: int | None) -> list[str]:
         found.append(f"  {line}")
         for label, text in (("began", start), ("why", why)):
             if text:
-                found += _folded(f"    {label:<8}", text, width)
+                found += folded(f"    {label:<8}", text, width)
     return found
-
-
-def _folded(label: str, text: str, width: int | None) -> list[str]:
-    """Behind a label; what does not fit goes on below the text."""
-    if width is None:
-        return [f"{label}{text}"]
-    blank = " " * len(label)
-    lines = textwrap.wrap(text, max(20, width - 1), initial_indent=label,
-                          subsequent_indent=blank, break_on_hyphens=False)  # fmt: skip
-    return lines or [label.rstrip()]
 
 
 def proven(findings: Sequence[Finding]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 from labgen.check.model import Finding, Rung, Status
@@ -28,6 +29,15 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str], gap: int = 3)
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append((" " * gap).join(cells).rstrip())
     return lines
+
+
+def folded(label: str, text: str, width: int | None) -> list[str]:
+    """Text behind a label; what does not fit into a terminal goes on below. None: one line."""
+    if width is None:
+        return [f"{label}{text}"]
+    lines = textwrap.wrap(text, max(20, width - 1), initial_indent=label,
+                          subsequent_indent=" " * len(label), break_on_hyphens=False)  # fmt: skip
+    return lines or [label.rstrip()]
 
 
 def worst(findings: Iterable[Finding]) -> Status:

@@ -68,6 +68,17 @@ spec:
 ---
 apiVersion: v1
 kind: Service
+metadata: {name: doors}
+spec:
+  clusterIP: 10.201.7.10
+  type: LoadBalancer
+  loadBalancerIP: 192.0.2.81
+  externalIPs: [192.0.2.82]
+  selector: {app: echo}
+  ports: [{port: 80, targetPort: 8080, nodePort: 30081}]
+---
+apiVersion: v1
+kind: Service
 metadata: {name: nobody}
 spec:
   clusterIP: 10.201.7.9
@@ -196,7 +207,7 @@ def wiring() -> str:
         "ip -n stranger addr add 10.210.0.5/32 dev lo",
         "ip -n stranger route add 10.201.0.0/16 via 172.18.0.2",
         "ip -n stranger route add fd00:201::/112 via fd00:18::2",
-        "ip -n stranger route add 192.0.2.80 via 172.18.0.2",
+        "ip -n stranger route add 192.0.2.80/30 via 172.18.0.2",
         "ip -n stranger route add 10.200.1.0/26 via 172.18.0.2",
         "ip -n stranger route add 10.200.2.0/26 via 172.18.0.3",
         # the kernel answers ARP for 169.254.1.1 only if it has a route there by another way:
@@ -311,6 +322,21 @@ def test_local_policy_keeps_the_strangers_address_and_this_nodes_pods(
     }
     # a pod of the cluster reaches every endpoint under the same address
     assert set(by_server(net.connect("b", "192.0.2.80", 80, 60))) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "node"),
+    [("192.0.2.81", 80, "172.18.0.2"), ("192.0.2.82", 80, "172.18.0.2"),
+     ("172.18.0.3", 30081, "172.18.0.3")],
+    ids=["load balancer", "external IP", "node port"],
+)  # fmt: skip
+def test_cluster_policy_masquerades_a_stranger_at_every_door(
+    address: str, port: int, node: str, net: Net, cluster: ClusterState
+) -> None:
+    """The endpoint may be elsewhere: the reply must return through the node that translated."""
+    net.rules(cluster, OWN, OTHER)
+    answers = net.connect("stranger", address, port, 60)
+    assert set(answers) == {f"{pod} {node}" for pod in PODS}, answers
 
 
 def test_no_endpoint_is_a_refusal_and_not_a_timeout(net: Net, cluster: ClusterState) -> None:

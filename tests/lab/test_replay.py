@@ -25,7 +25,7 @@ DIFFERENT_1 = {
 }
 DIFFERENT_2 = {
     30: "the id of a Docker network on the author's machine",
-    271: "the ClusterIP on the author's machine",
+    271: "without a terminal kubectl does not ask for Enter; the ClusterIP is the author's",
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -233,7 +235,9 @@ def test_the_guides_stages_are_taken() -> None:
     ("argv", "told"),
     [
         (("--stage", "mash"), "did you mean `mesh`"),
-        (("--from", "nowhere"), "known: mesh"),
+        (("--from", "nowhere"), "known: `mesh`, `AS of cluster-b, and service CIDRs`, "),
+        (("--from", "ebgp"), "did you mean `eBGP between the reflectors`?"),
+        (("--stage", "ct"), "did you mean `route reflectors` or `eBGP between the reflectors`?"),
         (("--stage", "mesh", "--from", "mesh"), "exclude each other"),
     ],
 )
@@ -243,6 +247,29 @@ def test_the_command_refuses_stages_that_are_not_there(argv: tuple[str, ...], to
     done = CliRunner().invoke(rehearse, [str(REPO / "topologies/two-clusters"), *argv])
     assert isinstance(done.exception, InputError)
     assert told in str(done.exception)
+
+
+def test_sigterm_ends_a_rehearsal_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from labgen.cli import rehearse
+
+    cleaned: list[str] = []
+
+    def half_way(*_: object, **__: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            cleaned.append("probes and faults")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("labgen.rehearsal.rehearse.rehearse", half_way)
+    monkeypatch.setattr(rehearse, "runtime", object)
+    try:
+        done = CliRunner().invoke(rehearse.rehearse, [str(REPO / "topologies/two-clusters")])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (done.exit_code, cleaned) == (1, ["probes and faults"])
+    assert "Aborted" in done.output
 
 
 def test_a_lab_without_stages_says_what_to_write() -> None:

@@ -202,6 +202,51 @@ def test_a_deadline_leaves_the_last_look_and_what_was_not_reached() -> None:
     assert not asked
 
 
+# --- paths -----------------------------------------------------------------------------------
+
+
+class Counting:
+    """Legs that count what a test says; `through` of the connects get through."""
+
+    def __init__(self, through: int, *counts: int) -> None:
+        self.through, self.counts, self.tables = through, dict(zip(LEGS, counts, strict=True)), 0
+
+    def run(self, node: str, argv: Sequence[str], **more: Any) -> Completed:
+        said = ""
+        if argv[0] == "python3":
+            said = f"{self.through}\n"
+        elif argv == ("nft", "-f", "-"):
+            assert "ip dscp 43" in more["stdin"]
+            self.tables += 1
+        elif "delete" in argv:
+            self.tables -= 1
+        elif argv[0] == "nft":
+            counter = {"counter": {"packets": self.counts[node], "bytes": 0}}
+            said = json.dumps({"nftables": [{"metainfo": {}}, {"rule": {"expr": [{}, counter]}}]})
+        return Completed(node, tuple(argv), 0, said, "")
+
+
+LEGS = ("cluster-b-m03", "cluster-b-m04")
+
+
+@pytest.mark.parametrize(
+    ("through", "counts", "ok"),
+    [(48, (20, 28), True), (48, (0, 48), False), (48, (48, 0), False), (47, (20, 28), False)],
+)
+def test_every_leg_carries_some_of_the_flows(
+    through: int, counts: tuple[int, int], ok: bool
+) -> None:
+    commands = Counting(through, *counts)
+    traffic = {"from": "shell-a", "to": {"pod": "shell-b"}, "kind": "icmp", "over": list(LEGS)}
+    stated = Expect.model_validate({"converged": False, "traffic": [traffic]})
+    found = conditions(stated, PLACES, PROJECT.design, commands)
+    assert [c.check for c in found] == ["traffic", "legs"]
+    seen = found[1].judge(Observed())  # type: ignore[arg-type]
+    assert seen.ok is ok
+    assert f"{through} of 48 connects; SYNs over cluster-b-m03 {counts[0]}" in seen.observed
+    assert commands.tables == 0  # the filters that counted are gone
+
+
 # --- playing ----------------------------------------------------------------------------------
 
 
