@@ -78,6 +78,7 @@ stages:
       sessions:
         kube-node2: [kube-master, kube-node1, bigip-1]
 """
+LATE = 0.15  # seconds
 NAMES = re.findall(r"- name: (.+)", STAGES)
 
 
@@ -158,8 +159,9 @@ def test_every_kind_of_action_and_what_it_costs(engine: DockerRuntime, spec: Pat
     hole = flow(result, NAMES[1])
     gap = hole["longest-gap"]
     began = gap["start-ns"] / 1e9
-    assert began == pytest.approx(start, abs=0.05)
-    assert gap["ms"] / 1000 == pytest.approx(end - start, abs=0.06)
+    # a busy machine may send its next probe late, never early
+    assert start - 0.02 <= began <= start + LATE
+    assert end - 0.02 <= began + gap["ms"] / 1000 <= end + LATE
     assert gap["explained-by"] is None  # no BGP event took these packets
     seen = unanswered(frames, start - 0.2, end + 0.2)
     assert len(seen) == hole["lost"] == gap["lost"]
@@ -169,9 +171,11 @@ def test_every_kind_of_action_and_what_it_costs(engine: DockerRuntime, spec: Pat
     # A hole of a hundred packets: counted by the kernel's filter, by the probe, and on the wire.
     counted = flow(result, NAMES[2])
     assert counted["lost"] == 100
-    assert counted["longest-gap"]["ms"] == pytest.approx(1000, abs=40)
     began = counted["longest-gap"]["start-ns"] / 1e9
-    assert len(unanswered(frames, began - 0.1, began + 1.4)) == 100
+    asked = unanswered(frames, began - 0.1, began + 2.5)
+    assert len(asked) == 100
+    span = asked[-1] - asked[0]
+    assert span <= counted["longest-gap"]["ms"] / 1000 <= span + LATE
 
     # The event that explains a gap stands on the wire, in the frame that is named.
     event = flow(result, NAMES[3])["longest-gap"]["explained-by"]
