@@ -34,8 +34,18 @@ def _quotes(events: Sequence[LogEvent | PeerReport]) -> tuple[str, ...]:
     return tuple(str(e.quote) for e in events[-3:])
 
 
+def _held(scene: Scene) -> list[LogEvent]:
+    """Lines of a port that is taken; a session that came up after them says it is free again."""
+    ups = [e.quote for e in scene.facts.events if e.said is Said.UP and e.daemon is Daemon.BIRD]
+    return [
+        e
+        for e in _events(scene, Said.PORT_TAKEN)
+        if not any(up.file == e.quote.file and up.line > e.quote.line for up in ups)
+    ]
+
+
 def _port_taken(scene: Scene) -> Iterator[Cause]:
-    lines = list(_quotes(_events(scene, Said.PORT_TAKEN)))
+    lines = list(_quotes(_held(scene)))
     lines += [str(p.quote) for p in scene.facts.peers if "No listening socket" in p.info]
     birds = {s.quote.node for s in scene.facts.sockets if s.process in ("bird", "bird6")}
     holders = [
@@ -49,7 +59,7 @@ def _port_taken(scene: Scene) -> Iterator[Cause]:
     ]
     if not lines:
         return
-    nodes = {e.quote.node for e in _events(scene, Said.PORT_TAKEN)} | {
+    nodes = {e.quote.node for e in _held(scene)} | {
         p.quote.node for p in scene.facts.peers if "No listening socket" in p.info
     }
     for node in sorted(nodes):
