@@ -33,6 +33,7 @@ destroy: venv ## remove LAB and everything it made
 	@$(LABGEN) destroy $(LAB) --cleanup
 
 test: engine ## all tests, those with real containers included
+	@scripts/tools
 	@$(BIN)/pytest -n 2 tests/unit
 	@$(BIN)/pytest -n 2 --dist loadfile tests/lab
 
