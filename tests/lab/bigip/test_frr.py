@@ -169,6 +169,7 @@ def test_taking_everything_back_leaves_nothing(stand_in: StandIn) -> None:
         "no router bgp 64512",
         "no route-map out",
         "no ip prefix-list P",
+        "no ipv6 prefix-list P6",
         "end",
     )
     assert stand_in.run("vtysh", "-c", "show running-config")[1] == before
