@@ -102,7 +102,13 @@ def render(
     for name, files in rendered.items():
         place = output / name if all_nodes else output
         _write(place, files)
-        click.echo(f"{name}: {', '.join(files)} in {place}")
+        if not all_nodes:
+            click.echo(f"{name}: {', '.join(files)} in {place}")
+    if all_nodes:
+        written = sum(map(len, rendered.values()))
+        click.echo(
+            f"{written} files of {len(rendered)} nodes in {output}, a directory for each node"
+        )
 
 
 @calico.command(cls=_ManyPaths)
