@@ -27,6 +27,7 @@ from labgen.errors import LabError, LabgenError, NotReady
 from labgen.lab import files, naming
 from labgen.lab.deploy import READY_SECONDS
 from labgen.lab.destroy import remove_containers
+from labgen.lab.dialling import groups, wait_counted
 from labgen.lab.progress import Event, Step
 from labgen.lab.wait import wait_until
 from labgen.observe.bird import SOCKETS
@@ -246,10 +247,10 @@ class _Change:
         _each(self._configured, [asked for asked in pods if asked[0] not in new])
 
     def _configure(self, confd: Mapping[str, set[str]]) -> None:
-        _each(
-            self._configured,
-            [(node, d) for node, daemons in confd.items() for d in sorted(daemons)],
-        )
+        """Each node's confd acts for itself; who is told after whom, `dialling` knows."""
+        for nodes in groups(self.after, confd):
+            wait_counted(self.after, nodes, self.site.commands)
+            _each(self._configured, [(n, d) for n in nodes for d in sorted(confd[n])])
 
     def _configured(self, asked: tuple[str, str]) -> None:
         """`birdc configure`, and its reply: it answers 0 for a file that it refuses as well."""

@@ -64,6 +64,19 @@ def parse_protocols(text: str) -> tuple[PeerView, ...]:
     )
 
 
+def parse_delays(text: str) -> dict[Address, tuple[int, int]]:
+    """Neighbour to seconds left and whole `connect delay time`, for each that is yet to be dialled.
+
+    From `show protocols all`. Raises ParseError if it is not BIRD's output.
+    """
+    return {
+        peer.address: (int(left), int(whole))
+        for peer in parse_protocols(text)
+        for left, _, whole in [peer.detail.get("Connect delay", "").partition("/")]
+        if left.lstrip("-").isdigit() and whole.isdigit()
+    }
+
+
 def _blocks(text: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     header: dict[str, str] | None = None
     fields: dict[str, str] = {}

@@ -17,6 +17,12 @@ def read(name: str) -> str:
     return (DATA / name).read_text()
 
 
+def test_bird_delays() -> None:
+    text = read("bird-1.6.8/show-protocols-delay.txt")
+    assert bird.parse_delays(text) == {IPv4Address("172.17.0.9"): (2, 2)}
+    assert bird.parse_delays(read("bird-1.6.8/show-protocols-all.txt")) == {}
+
+
 def test_bird_peers() -> None:
     peers = {p.name: p for p in bird.parse_protocols(read("bird-1.6.8/show-protocols-all.txt"))}
     assert list(peers) == ["Global_10_1_20_5", "Mesh_10_1_20_21", "Mesh_10_1_20_22"]
