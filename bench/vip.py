@@ -188,8 +188,8 @@ def failure_seconds(commands: Commands, argv: tuple[str, ...], watched: float) -
 def outage(requests: list[tuple[float, float, bool]]) -> float:
     """From the first request that failed to the last before `STEADY` good ones in a row.
 
-    A port that the client uses again finds the flow that it had before: connection tracking holds
-    it for a while, as a BIG-IP's connection table does. Such a stray is no outage.
+    No request takes a port that an earlier one left half open (bench/vip/traffic.py): connection
+    tracking would send it to the member that is gone, which says nothing about the pool.
     """
     first, last, good_ones = None, 0.0, 0
     for start, _, good in requests:
