@@ -16,6 +16,9 @@ import time
 
 CHUNK = bytes(1 << 16)
 PATIENCE = 0.2  # seconds that a watched request may take
+# A watched request takes a port that nobody took in the last 120 s: connection tracking holds a SYN
+# that was never answered so long, and a port used again would find that flow, not the pool.
+PORTS, SLOT = range(10_000, 32_768), 0.006  # below what Linux chooses itself; one port per slot
 
 
 def serve() -> None:
@@ -47,9 +50,11 @@ def bulk(address: str, port: int, seconds: float) -> None:
         print(total / (time.monotonic() - began))
 
 
-def request(address: str, port: int, patience: float) -> bool:
+def request(address: str, port: int, patience: float, own_port: int = 0) -> bool:
     try:
-        with socket.create_connection((address, port), timeout=patience) as connection:
+        with socket.create_connection(
+            (address, port), timeout=patience, source_address=("", own_port)
+        ) as connection:
             connection.sendall(b"r")
             return connection.recv(1) == b"!"
     except OSError:
@@ -66,9 +71,10 @@ def requests(address: str, port: int, seconds: float) -> None:
 
 
 def watch(address: str, port: int, seconds: float) -> None:
-    began, seen = time.monotonic(), []
+    began, seen, turn = time.monotonic(), [], 0
     while (start := time.monotonic()) - began < seconds:
-        good = request(address, port, PATIENCE)
+        turn = max(turn + 1, int(start / SLOT))
+        good = request(address, port, PATIENCE, PORTS[turn % len(PORTS)])
         seen.append((start, time.monotonic(), good))
         threading.Event().wait(0.005)
     print(json.dumps(seen))

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 REASONS = {"t": "no answer", "r": "refused", "u": "unreachable", "e": "failed"}
+WITHDRAWAL, ANNOUNCEMENT = 2, 3  # two of the ranks of a `BgpEvent`
 # How long before a gap its cause is looked for: BIRD and the kernel act on an event at once, a busy
 # machine some tenths later. New routes (rank 3) come all the time; only a close one is a cause.
 BEFORE_NS = (1_000_000_000, 1_000_000_000, 1_000_000_000, 300_000_000)
 AFTER_NS = 20_000_000  # a probe in flight is lost by what happens a moment after its sending
+# A unit that stands by stops serving first and withdraws then: its withdrawal is within the gap.
+INTO_NS = 1_000_000_000
+MENDS_NS = 300_000_000  # how long before a gap's end the announcement that ended it may have been
 TOGETHER_NS = 400_000_000  # events this close belong to one: a NOTIFICATION and its withdrawals
 _SAMPLE = re.compile(r"(\d+) (\d+) (?:(\d+)|-([a-z]))\Z")
 _DECIDED = re.compile(r"= (\d+)\Z")
@@ -108,7 +112,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without answers. `end_ns` None: none came before the stage ended."""
+    """A time without answers. `end_ns` None: none came before the stage ended.
+
+    `explained` took the route away, `mended` brought the one that ended the gap.
+    """
 
     start_ns: int
     end_ns: int | None
@@ -117,6 +124,7 @@ class Gap:
     action: str
     after_ms: float
     explained: BgpEvent | None = None
+    mended: BgpEvent | None = None
 
     @property
     def milliseconds(self) -> float:
@@ -206,23 +214,52 @@ def _gap(
     before = [(text, at) for text, at in window.actions if at <= start + AFTER_NS]
     action, at = before[-1] if before else ("the stage's start", window.start_ns)
     return Gap(start, end, window.end_ns, lost, action, (start - at) / 1e6,
-               explain(start, path, events))  # fmt: skip
+               explain(start, path, events, end), mend(start, end, path, events))  # fmt: skip
 
 
-def explain(start_ns: int, path: Path, events: Iterable[BgpEvent]) -> BgpEvent | None:
+def explain(
+    start_ns: int, path: Path, events: Iterable[BgpEvent], end_ns: int | None = None
+) -> BgpEvent | None:
     """The event that took the route away: the gravest of those nearest before the gap.
 
-    Relevant is what concerns the ends' prefixes, and whole sessions of the ends' nodes.
+    Relevant is what concerns the ends' prefixes, and whole sessions of the ends' nodes. A
+    withdrawal soon after the gap began explains it where nothing of that time came before it.
     """
+    concerning = [e for e in events if _concerns(e, path)]
     near = [
-        e for e in events
-        if start_ns - BEFORE_NS[e.rank] <= e.time_ns <= start_ns + AFTER_NS and _concerns(e, path)
+        e for e in concerning
+        if start_ns - BEFORE_NS[e.rank] <= e.time_ns <= start_ns + AFTER_NS
     ]  # fmt: skip
-    if not near:
-        return None
-    latest = max(e.time_ns for e in near)
+    latest = max((e.time_ns for e in near), default=0)
+    if latest < start_ns - TOGETHER_NS:
+        until = min(start_ns + INTO_NS, end_ns or start_ns + INTO_NS)
+        within = [
+            e for e in concerning
+            if e.rank == WITHDRAWAL and start_ns + AFTER_NS < e.time_ns <= until
+        ]  # fmt: skip
+        if within:
+            return min(within, key=lambda e: (not _told_to(e, path), e.time_ns))
     together = [e for e in near if e.time_ns >= latest - TOGETHER_NS]
-    return min(together, key=lambda e: (e.rank, -e.time_ns))
+    return min(together, key=lambda e: (e.rank, -e.time_ns), default=None)
+
+
+def mend(
+    start_ns: int, end_ns: int | None, path: Path, events: Iterable[BgpEvent]
+) -> BgpEvent | None:
+    """The announcement that ended a gap: the last within it, a moment before its end."""
+    if end_ns is None:
+        return None
+    since = max(start_ns, end_ns - MENDS_NS)
+    found = [
+        e for e in events
+        if e.rank == ANNOUNCEMENT and since < e.time_ns <= end_ns and _concerns(e, path)
+    ]  # fmt: skip
+    return max(found, key=lambda e: (_told_to(e, path), e.time_ns), default=None)
+
+
+def _told_to(event: BgpEvent, path: Path) -> bool:
+    """Whether a node of the flow is at one end: what it heard counts before what others did."""
+    return bool(path.nodes & set(event.ends))
 
 
 def _concerns(event: BgpEvent, path: Path) -> bool:
@@ -231,7 +268,7 @@ def _concerns(event: BgpEvent, path: Path) -> bool:
             address.version == prefix.version and address in prefix
             for prefix in event.prefixes for address in path.ends
         )  # fmt: skip
-    return bool(path.nodes & set(event.ends))
+    return _told_to(event, path)
 
 
 def events_of(
@@ -267,7 +304,9 @@ def _session_events(session: WireSession, name_of: dict[Address, str]) -> Iterat
 
 
 def _route_changes(routes: Sequence[RouteEvent], who: str, where: str) -> Iterator[BgpEvent]:
-    for rank, verb, announced in ((2, "withdraw", False), (3, "announce", True)):
+    for rank, verb, announced in (
+        (WITHDRAWAL, "withdraw", False), (ANNOUNCEMENT, "announce", True)
+    ):  # fmt: skip
         chosen = [r for r in routes if r.announced is announced]
         if not chosen:
             continue

@@ -101,7 +101,7 @@ def _loss(loss: Loss) -> dict[str, Any]:
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
-    event = gap.explained
+    event, mended = gap.explained, gap.mended
     return {
         "ms": round(gap.milliseconds, 1),
         "lost": gap.lost,
@@ -112,5 +112,9 @@ def _gap(gap: Gap) -> dict[str, Any]:
         "explained-by": None if event is None else {
             "event": event.text, "evidence": event.where,
             "before-ms": round((gap.start_ns - event.time_ns) / 1e6, 1),
+        },
+        "ended-by": None if mended is None else {
+            "event": mended.text, "evidence": mended.where,
+            "into-ms": round((mended.time_ns - gap.start_ns) / 1e6, 1),
         },
     }  # fmt: skip

@@ -193,17 +193,20 @@ def _limit(name: str, stage: Thresholds, probe: Thresholds) -> float | None:
 
 
 def _told(gap: Gap | None) -> str:
-    """A gap, after which action it began, and what explains it."""
+    """A gap, after which action it began, what explains it and what ended it."""
     if gap is None:
         return "no gap"
-    why = f"; {gap.explained.text}" if gap.explained else "; no BGP event near"
+    events = [f"; {gap.explained.text}"] if gap.explained else []
+    if gap.mended:
+        into = (gap.mended.time_ns - gap.start_ns) / 1e6
+        events.append(f"; {gap.mended.text}, {into:.0f} ms into it")
+    why = "".join(events) or "; no BGP event near"
     return f"{gap.milliseconds:.0f} ms, began {gap.after_ms:.0f} ms after {gap.action}{why}"
 
 
 def _limited(check: str, loss: Loss, ok: bool, expected: str, observed: str) -> Finding:
     gap = loss.longest
-    evidence = () if gap is None or gap.explained is None else (
-        f"{gap.explained.where}: {gap.explained.text}",
-    )  # fmt: skip
+    events = () if gap is None else (gap.explained, gap.mended)
+    evidence = tuple(f"{event.where}: {event.text}" for event in events if event)
     return Finding(check, Status.PASS if ok else Status.FAIL, Rung.TRAFFIC,
                    f"loss of {loss.flow}", expected, observed, evidence)  # fmt: skip

@@ -11,7 +11,7 @@ from labgen.rehearsal.result import Outcome, StageResult
 from labgen.report.text import Style, folded, plain, table
 
 if TYPE_CHECKING:
-    from labgen.rehearsal.outages import Gap, Loss
+    from labgen.rehearsal.outages import BgpEvent, Gap, Loss
     from labgen.rehearsal.result import Rehearsal
 
 _COLOUR = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.ERROR: "yellow",
@@ -128,10 +128,14 @@ def began(gap: Gap) -> str:
 
 
 def explained(gap: Gap) -> str:
-    """The BGP event, how long before the gap it was, and where it stands in the capture."""
-    event = gap.explained
-    if event is None:
-        return "no BGP event near"
+    """The BGP events that took the route away and that brought it, when, and where they stand in
+    the capture.
+    """
+    known = [_event(gap, event) for event in (gap.explained, gap.mended) if event is not None]
+    return "; ".join(known) or "no BGP event near"
+
+
+def _event(gap: Gap, event: BgpEvent) -> str:
     before = (gap.start_ns - event.time_ns) / 1e6
     when = f"{before:.0f} ms before" if before >= 0 else f"{-before:.0f} ms into it"
     return f"{event.text}, {when} ({event.where.rsplit('/', 1)[-1]})"

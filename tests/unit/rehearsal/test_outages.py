@@ -7,7 +7,16 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from labgen.errors import ParseError
-from labgen.rehearsal.outages import BgpEvent, Path, Sample, Window, explain, losses, parse
+from labgen.rehearsal.outages import (
+    BgpEvent,
+    Path,
+    Sample,
+    Window,
+    explain,
+    losses,
+    mend,
+    parse,
+)
 
 MS = 1_000_000
 START = 1_000_000 * MS
@@ -122,6 +131,69 @@ def test_what_does_not_concern_the_flow_explains_nothing(stranger: BgpEvent) -> 
 
 def test_what_happens_while_the_probe_is_under_way_counts() -> None:
     assert explain(at(100), PATH, [event(110, 0)]) is not None
+
+
+OWN = (ip_network("10.210.1.0/26"),)
+OTHERS = (FAR, ip_address("172.17.0.3"))
+
+
+def test_a_unit_that_stops_serving_first_withdraws_within_the_gap() -> None:
+    stale = event(100 - 900, 2, prefixes=OWN)
+    elsewhere, own = event(150, 2, prefixes=OWN, ends=OTHERS), event(160, 2, prefixes=OWN)
+    assert explain(at(100), PATH, [stale, elsewhere, own]) == own  # what the flow's node heard
+    assert explain(at(100), PATH, [stale, elsewhere]) == elsewhere
+    fresh = event(90, 1)
+    assert explain(at(100), PATH, [fresh, own]) == fresh
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        event(950, 2, prefixes=OWN),
+        event(150, 2, prefixes=(ip_network("10.200.0.0/16"),)),
+        event(150, 3, prefixes=OWN),
+    ],
+    ids=["after its end", "other prefix", "an announcement"],
+)
+def test_nothing_else_within_the_gap_explains_it(later: BgpEvent) -> None:
+    stale = event(100 - 900, 2, prefixes=OWN)
+    assert explain(at(100), PATH, [later], at(900)) is None
+    assert explain(at(100), PATH, [stale, later], at(900)) == stale
+
+
+def test_a_withdrawal_long_after_its_beginning_explains_no_gap() -> None:
+    assert explain(at(100), PATH, [event(1050, 2, prefixes=OWN)]) is not None
+    assert explain(at(100), PATH, [event(1150, 2, prefixes=OWN)]) is None
+
+
+def test_the_last_announcement_before_its_end_mended_a_gap() -> None:
+    early, last = event(800, 3, prefixes=OWN), event(990, 3, prefixes=OWN)
+    elsewhere = event(995, 3, prefixes=OWN, ends=OTHERS)
+    assert mend(at(100), at(1000), PATH, [early, last, elsewhere]) == last
+    assert mend(at(100), at(1000), PATH, [early, elsewhere]) == early
+    assert mend(at(100), None, PATH, [last]) is None
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        event(600, 3, prefixes=OWN),
+        event(1001, 3, prefixes=OWN),
+        event(990, 2, prefixes=OWN),
+        event(990, 3, prefixes=(ip_network("10.200.0.0/16"),)),
+    ],
+    ids=["long before its end", "after it", "a withdrawal", "other prefix"],
+)
+def test_nothing_else_mended_it(stranger: BgpEvent) -> None:
+    assert mend(at(100), at(1000), PATH, [stranger]) is None
+
+
+def test_what_came_before_a_short_gap_did_not_mend_it() -> None:
+    assert mend(at(100), at(200), PATH, [event(90, 3, prefixes=OWN)]) is None
+    both = [event(120, 2, prefixes=OWN), event(135, 3, prefixes=OWN)]
+    found = losses("f", flow(".........xxxxx.."), [window(160)], PATH, both)[0].longest
+    assert found is not None
+    assert (found.explained, found.mended) == tuple(both)
 
 
 def test_a_journal_is_read_up_to_its_last_whole_line() -> None:
