@@ -214,21 +214,28 @@ def _gap(
     before = [(text, at) for text, at in window.actions if at <= start + AFTER_NS]
     action, at = before[-1] if before else ("the stage's start", window.start_ns)
     return Gap(start, end, window.end_ns, lost, action, (start - at) / 1e6,
-               explain(start, path, events, end), mend(start, end, path, events))  # fmt: skip
+               explain(start, path, events, end, at), mend(start, end, path, events))  # fmt: skip
 
 
 def explain(
-    start_ns: int, path: Path, events: Iterable[BgpEvent], end_ns: int | None = None
+    start_ns: int,
+    path: Path,
+    events: Iterable[BgpEvent],
+    end_ns: int | None = None,
+    since_ns: int = 0,
 ) -> BgpEvent | None:
     """The event that took the route away: the gravest of those nearest before the gap.
 
-    Relevant is what concerns the ends' prefixes, and whole sessions of the ends' nodes. A
-    withdrawal soon after the gap began explains it where nothing of that time came before it.
+    Relevant is what concerns the ends' prefixes, and whole sessions of the ends' nodes; of
+    announcements only those since `since_ns`, when the action began that the gap follows: earlier
+    ones are what the change before it brought. A withdrawal soon after the gap began explains it
+    where nothing of that time came before it.
     """
     concerning = [e for e in events if _concerns(e, path)]
     near = [
         e for e in concerning
         if start_ns - BEFORE_NS[e.rank] <= e.time_ns <= start_ns + AFTER_NS
+        and (e.rank != ANNOUNCEMENT or e.time_ns >= since_ns)
     ]  # fmt: skip
     latest = max((e.time_ns for e in near), default=0)
     if latest < start_ns - TOGETHER_NS:

@@ -161,6 +161,15 @@ def test_nothing_else_within_the_gap_explains_it(later: BgpEvent) -> None:
     assert explain(at(100), PATH, [stale, later], at(900)) == stale
 
 
+def test_an_announcement_before_the_action_explains_nothing_after_it() -> None:
+    brought = event(100 - 250, 3, prefixes=OWN)
+    assert explain(at(100), PATH, [brought]) == brought
+    assert explain(at(100), PATH, [brought], since_ns=at(0)) is None
+    assert explain(at(100), PATH, [event(50, 3, prefixes=OWN)], since_ns=at(0)) is not None
+    session = event(100 - 250, 0)  # a session that ended has its effect whenever BIRD is ready
+    assert explain(at(100), PATH, [session], since_ns=at(0)) == session
+
+
 def test_a_withdrawal_long_after_its_beginning_explains_no_gap() -> None:
     assert explain(at(100), PATH, [event(1050, 2, prefixes=OWN)]) is not None
     assert explain(at(100), PATH, [event(1150, 2, prefixes=OWN)]) is None
